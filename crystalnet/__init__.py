@@ -1,0 +1,3 @@
+"""CrystalNet: crystal structures from powder diffraction, as a research book."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Where crystals come from, and how they become a data set."""

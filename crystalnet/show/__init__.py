@@ -1,0 +1,1 @@
+"""Data to figures and explorers; no science inside."""

@@ -1,0 +1,1 @@
+"""From a pattern and a composition to scored answers."""
