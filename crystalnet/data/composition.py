@@ -1,0 +1,40 @@
+"""How much of the composition is known: the four levels of the paper's ablation (Table 2)."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from crystalnet.errors import CrystalNetError
+
+LEVELS = ("baseline", "no_ratios", "drop_element", "no_formula")
+"""Full fractions; elements without ratios; one element hidden as well; pattern only."""
+
+
+def known_composition(compositions: np.ndarray, material_ids: list[str], level: str, seed: int = 0) -> np.ndarray:
+    """What a network may see of each composition at a level, (N, 118) float32.
+
+    'no_ratios' puts equal fractions on the elements present. 'drop_element' hides one of them as well, never
+    the last: which one depends on the seed and the material alone, on training and test crystals alike, as
+    in the released code. 'no_formula' leaves the vector untouched, since its network has no encoder for it.
+
+    Args:
+        compositions: (N, 118) atomic fractions.
+        material_ids: (N,) names.
+
+    Raises:
+        CrystalNetError: an unknown level.
+    """
+    if level not in LEVELS:
+        raise CrystalNetError(f"Unknown composition level {level!r}. Choose one of {', '.join(LEVELS)}.")
+    if level in ("baseline", "no_formula"):
+        return compositions
+    known = compositions > 0
+    if level == "drop_element":
+        for row, material_id in zip(known, material_ids, strict=True):
+            present = np.flatnonzero(row)
+            if len(present) > 1:
+                digest = hashlib.sha256(f"{seed}/{material_id}".encode()).digest()
+                row[present[int.from_bytes(digest[:8]) % len(present)]] = False
+    return (known / known.sum(1, keepdims=True)).astype(np.float32)
