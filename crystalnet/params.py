@@ -1,0 +1,155 @@
+"""Typed settings behind params/*.yaml. Every default is the paper's; a profile changes what it names.
+
+A notebook starts from a profile (`params/<profile>.yaml`) and may change single keys, group by group. An
+unknown key is an error that names it and the keys there are. Nothing below the notebooks reads a file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from crystalnet.errors import CrystalNetError
+
+CrystalSystem = Literal["triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic"]
+Level = Literal["baseline", "no_ratios", "drop_element", "no_formula"]
+
+
+class Group(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataParams(Group):
+    """Where crystals come from and how they are split (paper, 'Dataset')."""
+
+    source: str = Field("prototypes", description="'prototypes' (embedded), or a file or folder of crystals")
+    crystal_systems: tuple[CrystalSystem, ...] = Field(("cubic", "trigonal"), description="one model for each")
+    n_crystals: int | None = Field(None, ge=10, description="at most so many are read for each crystal system; null: all")
+    max_atoms: int | None = Field(None, ge=1, description="crystals with more atoms in the primitive cell are left out")
+    split: Literal["random", "published"] = Field("random", description="'published' takes the source's own labels")
+    n_grid: int = Field(50, ge=14, description="voxels an axis of a CMED")
+    chgcar_method: Literal["fourier", "paper"] = Field("fourier", description="how a CHGCAR becomes a CMED")
+    seed: int = Field(0, description="of the embedded crystals and the random split")
+
+
+class ModelParams(Group):
+    """Size of the network (paper, Fig. 6)."""
+
+    width: int = Field(512, ge=8, description="embedding size; every other linear layer scales with it")
+    growth: int = Field(8, ge=1, description="channels each convolution of the pattern encoder adds")
+    n_frequencies: int = Field(128, ge=1, description="Fourier features of a position")
+    frequency_scale: float = Field(3.0, gt=0, description="standard deviation of random frequencies")
+    frequencies: Literal["random", "periodic"] = Field(
+        "random", description="'random' as in the paper, or integer vectors that repeat with the lattice"
+    )
+    n_blocks: int = Field(3, ge=0, description="blocks of the density regressor")
+
+
+class TrainingParams(Group):
+    """Loss, schedule, points, augmentation, validation (paper, 'Training Process')."""
+
+    epochs: int = Field(1500, ge=1)
+    batch_size: int = Field(128, ge=2, description="crystals a step")
+    strata: int = Field(10, ge=1, description="strata^3 points a crystal and step")
+    learning_rate: float = Field(1e-3, gt=0)
+    lowest_learning_rate: float = Field(1e-6, gt=0, description="where each cosine cycle ends")
+    restart_epochs: int = Field(100, ge=1, description="length of the first cosine cycle")
+    restart_factor: int = Field(2, ge=1, description="each cycle is so many times longer")
+    kl_weight: float = Field(0.05, ge=0)
+    max_shift_bins: int = Field(3, ge=0, description="pattern shift; 3 bins are 0.5 degrees")
+    noise: float = Field(1e-3, ge=0, description="of pattern and composition")
+    validate_every: int = Field(1, ge=1, description="epochs")
+    val_samples: int = Field(2, ge=1)
+    val_grid: int = Field(25, ge=7)
+    max_val: int | None = Field(250, ge=1)
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field("cpu", description="'auto' takes a GPU if there is one")
+    precision: Literal["32-true", "bf16-mixed"] = Field("32-true")
+    seed: int = Field(0, description="of weights, batches, points and noise")
+
+
+class EvaluationParams(Group):
+    """Test-time protocol (paper, 'Evaluation Setup')."""
+
+    n_samples: int = Field(5, ge=1, description="guesses of the 'paper' protocol")
+    max_test: int | None = Field(500, ge=1, description="first so many test crystals")
+    seed: int = Field(0, description="of the guesses")
+
+
+class AblationParams(Group):
+    """The pared-down protocol of Table 2; whatever is not here is as in `training` and `evaluation`."""
+
+    levels: tuple[Level, ...] = Field(("baseline", "no_ratios", "drop_element", "no_formula"))
+    epochs: int = Field(700, ge=1)
+    strata: int = Field(8, ge=1)
+    val_samples: int = Field(1, ge=1)
+    n_samples: int = Field(3, ge=1)
+    max_test: int | None = Field(500, ge=1)
+
+
+class Params(Group):
+    """All settings of a run."""
+
+    profile: str = Field("paper", description="params/<profile>.yaml, where these settings started")
+    data: DataParams = DataParams()
+    model: ModelParams = ModelParams()
+    training: TrainingParams = TrainingParams()
+    evaluation: EvaluationParams = EvaluationParams()
+    ablations: AblationParams = AblationParams()
+
+    @classmethod
+    def load(cls, profile: str = "quick", **changes: dict) -> Params:
+        """Settings of a profile with single keys changed, e.g. `load("quick", training={"epochs": 3})`.
+
+        Raises:
+            CrystalNetError: no such profile, an unknown group or key, a value out of range.
+        """
+        groups = _read_profile(profile)
+        for group, values in changes.items():
+            if not isinstance(values, dict):
+                raise CrystalNetError(f"{group} must be a mapping of settings, not {values!r}. Write {group} = {{}}.")
+            groups[group] = {**(groups.get(group) or {}), **values}
+        try:
+            return cls(**{**groups, "profile": profile})
+        except ValidationError as error:
+            raise CrystalNetError(_explained(error, profile)) from None
+
+
+def repository_root() -> Path:
+    """The nearest folder at or above the working directory that holds params/ and book/."""
+    here = Path.cwd()
+    for folder in (here, *here.parents, Path(__file__).parents[1]):
+        if (folder / "params").is_dir() and (folder / "book").is_dir():
+            return folder
+    raise CrystalNetError(f"{here} is not inside the CrystalNet repository. Change to it and try again.")
+
+
+def _read_profile(profile: str) -> dict:
+    folder = repository_root() / "params"
+    path = folder / f"{profile}.yaml"
+    try:
+        content = yaml.safe_load(path.read_text()) or {}
+    except FileNotFoundError:
+        names = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
+        raise CrystalNetError(f"There is no params/{profile}.yaml. Choose one of {names}.") from None
+    except yaml.YAMLError as error:
+        raise CrystalNetError(f"{path.name} is not valid YAML: {error}. Correct it.") from None
+    if not isinstance(content, dict):
+        raise CrystalNetError(f"{path.name} must map group names to settings. Compare it with params/quick.yaml.")
+    return content
+
+
+def _explained(error: ValidationError, profile: str) -> str:
+    lines = []
+    for problem in error.errors():
+        *groups, key = [str(part) for part in problem["loc"]]
+        if problem["type"] == "extra_forbidden":
+            group = Params.model_fields[groups[0]].annotation if groups else Params
+            lines.append(
+                f"{'.'.join([*groups, key])} is not a setting. Allowed: {', '.join(group.model_fields)}."
+            )
+        else:
+            lines.append(f"{'.'.join([*groups, key])} = {problem['input']!r}: {problem['msg']}.")
+    return f"Settings (profile {profile!r}): " + " ".join(lines)
