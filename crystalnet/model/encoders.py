@@ -1,0 +1,102 @@
+"""Pattern and composition to the mean and spread of a latent code (paper, Fig. 6 A and B, eqs. 1-2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+N_ELEMENTS = 118
+
+
+class Latent(NamedTuple):
+    """A diagonal Gaussian: `mu` and `sigma`, each (B, D). sigma is signed; only its square has a meaning."""
+
+    mu: torch.Tensor
+    sigma: torch.Tensor
+
+    def sample(self, generator: torch.Generator | None = None) -> torch.Tensor:
+        """z = mu + epsilon sigma with unit Gaussian epsilon (eq. 2), (B, D)."""
+        noise = torch.randn(
+            self.mu.shape, generator=generator, device=self.mu.device if generator is None else generator.device
+        )
+        return self.mu + noise.to(self.mu) * self.sigma
+
+
+class Variational(nn.Module):
+    """Two copies of one encoder, one regressing mu and one sigma."""
+
+    def __init__(self, make_encoder: Callable[[], nn.Module]):
+        super().__init__()
+        self.mu = make_encoder()
+        self.sigma = make_encoder()
+
+    def forward(self, x: torch.Tensor) -> Latent:
+        return Latent(self.mu(x), self.sigma(x))
+
+
+class PatternEncoder(nn.Sequential):
+    """Densely connected 1-D convolutions over a powder pattern, (B, n_bins) -> (B, width).
+
+    Two dense stages of four 3-wide convolutions, each adding `growth` channels, with a 1x1 transition and
+    average pooling between; LayerNorm over (channels, bins) and ReLU after every convolution but the last.
+    """
+
+    def __init__(self, n_bins: int = 1024, width: int = 512, growth: int = 8):
+        half = n_bins // 2
+        after_first = 5 * growth  # the stem's channels and four additions
+        squeezed = 2 * growth
+        super().__init__(
+            nn.Unflatten(1, (1, n_bins)),
+            _convolution(1, growth, 3, n_bins),
+            *[DenseLayer(growth * i, growth, n_bins) for i in range(1, 5)],
+            _convolution(after_first, squeezed, 1, n_bins),
+            nn.AvgPool1d(2),
+            *[DenseLayer(squeezed + growth * i, growth, half) for i in range(4)],
+            nn.Conv1d(squeezed + 4 * growth, 1, 1),
+            nn.Flatten(),
+            nn.Linear(half, width),
+            nn.BatchNorm1d(width),
+        )
+
+
+class DenseLayer(nn.Module):
+    """Concatenates `growth` new channels to its input, (B, C, L) -> (B, C + growth, L)."""
+
+    def __init__(self, channels: int, growth: int, length: int):
+        super().__init__()
+        self.convolution = _convolution(channels, growth, 3, length)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([x, self.convolution(x)], 1)
+
+
+def _convolution(channels: int, out_channels: int, kernel: int, length: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv1d(channels, out_channels, kernel, padding=kernel // 2, bias=False),
+        nn.LayerNorm([out_channels, length]),
+        nn.ReLU(),
+    )
+
+
+class CompositionEncoder(nn.Sequential):
+    """Atomic fractions to an embedding, (B, 118) -> (B, width), by three linear layers.
+
+    Element Z sits at index Z of 119 inputs, index 0 unused, as in the released network: this keeps its
+    parameter count.
+    """
+
+    def __init__(self, width: int = 512):
+        super().__init__(
+            nn.ConstantPad1d((1, 0), 0.0),
+            *linear_block(N_ELEMENTS + 1, width),
+            *linear_block(width, width),
+            *linear_block(width, width, relu=False),
+        )
+
+
+def linear_block(n_in: int, n_out: int, relu: bool = True) -> list[nn.Module]:
+    """Linear, BatchNorm and, unless told otherwise, ReLU: the paper's layer."""
+    return [nn.Linear(n_in, n_out), nn.BatchNorm1d(n_out), *([nn.ReLU()] if relu else [])]

@@ -1,0 +1,59 @@
+r"""What training minimises, and what it is shown: eqs. 5-7, stratified points, augmentation (Methods).
+
+    L = mean |rho_pred - rho| + kl_weight (KL_pattern + KL_composition)
+"""
+
+from __future__ import annotations
+
+import torch
+
+from crystalnet.model.encoders import Latent
+
+
+def kl_divergence(latent: Latent) -> torch.Tensor:
+    """-mean(1 + log(sigma^2 + 1e-4) - mu^2 - sigma^2) over batch and dimensions, without the usual 1/2 (eq. 6).
+
+    The 1e-4 of the released code keeps the logarithm finite, since sigma may cross zero.
+    """
+    variance = latent.sigma.square()
+    return -(1 + torch.log(variance + 1e-4) - latent.mu.square() - variance).mean()
+
+
+def stratified_voxels(n_crystals: int, strata: int, n: int, generator: torch.Generator) -> torch.Tensor:
+    """One uniform draw in each cell of a strata^3 division of the cell, snapped down to the n^3 grid.
+
+    Returns:
+        (n_crystals, strata^3, 3) voxel indices.
+    """
+    axis = torch.arange(strata)
+    cells = torch.cartesian_prod(axis, axis, axis)
+    jitter = torch.rand(n_crystals, strata**3, 3, generator=generator)
+    return ((cells + jitter) * (n / strata)).long().clamp_(max=n - 1)
+
+
+def augment(
+    pattern: torch.Tensor, composition: torch.Tensor, generator: torch.Generator, max_shift: int, noise: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Shift each pattern by up to `max_shift` bins (zeros come in), then add Gaussian noise and clamp at 0.
+
+    The paper shifts by less than 0.6 degrees, three bins; the noise is N(0, 0.001^2) on both inputs.
+    """
+    n_crystals, n_bins = pattern.shape
+    shift = torch.randint(-max_shift, max_shift + 1, (n_crystals, 1), generator=generator)
+    source = torch.arange(n_bins) - shift
+    inside = (source >= 0) & (source < n_bins)
+    pattern = pattern.gather(1, source.clamp(0, n_bins - 1)) * inside
+
+    def noisy(x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(x + noise * torch.randn(x.shape, generator=generator))
+
+    return noisy(pattern), noisy(composition)
+
+
+def learning_rate(epoch: int, highest: float, lowest: float, restart_epochs: int, restart_factor: int) -> float:
+    """Cosine annealing with warm restarts (Loshchilov & Hutter 2017), as a function of the epoch alone."""
+    length = restart_epochs
+    while epoch >= length:
+        epoch -= length
+        length *= restart_factor
+    return lowest + (highest - lowest) * (1 + torch.cos(torch.tensor(torch.pi * epoch / length)).item()) / 2
