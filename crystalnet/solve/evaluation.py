@@ -1,0 +1,70 @@
+"""Every test crystal under both protocols: one row a crystal."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm.auto import tqdm
+
+from crystalnet.data.store import Store
+from crystalnet.physics.symmetry import lattice_operations
+from crystalnet.solve.protocols import honest_score, paper_score
+
+
+def evaluate(
+    predictor,
+    store: Store,
+    compositions: np.ndarray,
+    rows: np.ndarray,
+    n_samples: int = 5,
+    seed: int = 0,
+    progress: bool = True,
+    name: str = "evaluation",
+) -> pd.DataFrame:
+    """Score a network or baseline on crystals `rows` of the store.
+
+    Args:
+        predictor: has `answer(pattern, composition, n)` and `predict(pattern, composition, n_samples, seed, n)`.
+        compositions: (N, 118), what it may know of each composition.
+
+    Returns:
+        A row a crystal: row, material_id, formula, space_group, paper_ssim, paper_psnr, honest_ssim,
+        honest_psnr, honest_nmae.
+    """
+    table = []
+    for row in tqdm(rows, desc=name, unit="crystal", disable=not progress):
+        crystal = store.crystals[row]
+        truth = torch.from_numpy(store.cmed[row].astype(np.float32))
+        pattern, composition = store.patterns[row], compositions[row]
+        samples = predictor.predict(pattern, composition, n_samples, seed, store.n).cpu()
+        answer = predictor.answer(pattern, composition, store.n).cpu()
+        operations = lattice_operations(crystal.structure.lattice.matrix)
+        table.append(
+            {
+                "row": int(row),
+                "material_id": crystal.material_id,
+                "formula": crystal.formula,
+                "space_group": crystal.space_group,
+                **paper_score(truth, samples),
+                **honest_score(truth, answer, operations),
+            }
+        )
+    return pd.DataFrame(table)
+
+
+def summary(table: pd.DataFrame) -> pd.Series:
+    """Mean, standard deviation and tails of an evaluation, the paper's columns first."""
+    numbers = {"crystals": len(table)}
+    for protocol in ("paper", "honest"):
+        similarity, ratio = table[f"{protocol}_ssim"], table[f"{protocol}_psnr"]
+        numbers |= {
+            f"{protocol}_ssim": similarity.mean(),
+            f"{protocol}_ssim_std": similarity.std(ddof=0),
+            f"{protocol}_psnr": ratio.mean(),
+            f"{protocol}_psnr_std": ratio.std(ddof=0),
+            f"{protocol}_ssim_median": similarity.median(),
+            f"{protocol}_above_0.9": (similarity > 0.9).mean(),
+            f"{protocol}_below_0.5": (similarity < 0.5).mean(),
+        }
+    return pd.Series(numbers)
