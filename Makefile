@@ -1,0 +1,36 @@
+# Needs Python 3.11 or 3.12 and make; the rest goes into .venv.
+PROFILE ?= quick
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+TORCH := $(shell sed -n 's/.*"\(torch==[^"]*\)".*/\1/p' pyproject.toml)
+
+.PHONY: help book test lint lab clean
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 14
+
+book: .venv/installed  ## run the chapters and build the pages (PROFILE=quick names params/quick.yaml)
+	@$(BIN)/python book/build.py --profile $(PROFILE)
+
+test: .venv/installed  ## run the tests
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+lint: .venv/installed  ## check the style of the code and of the chapters
+	@$(BIN)/ruff check --output-format concise .
+	@$(BIN)/jupytext --quiet --to ipynb --pipe-fmt ipynb \
+	    --check '$(BIN)/ruff check --quiet --output-format concise --extend-ignore E402,E501 {}' book/*.md
+
+lab: .venv/installed  ## open the chapters in JupyterLab
+	@$(BIN)/python book/build.py --notebooks-only
+	@$(BIN)/jupyter lab book
+
+clean:  ## remove the built book; trained models stay in _build/runs
+	rm -rf $(filter-out _build/runs,$(wildcard _build/* _build/.doctrees))
+
+# pip installs torch first because it finds a machine's own build of it; uv then leaves that alone.
+.venv/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || \
+	    { echo "CrystalNet needs Python 3.11 or 3.12. Install it, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check uv $(TORCH)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -e '.[test]' || $(BIN)/pip install --quiet -e '.[test]'
+	@touch $@

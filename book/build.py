@@ -1,0 +1,182 @@
+"""Run the chapters and build the pages: `python book/build.py --profile quick`.
+
+    book/<chapter>.md
+      --jupytext, papermill-->  _build/executed/<chapter>.ipynb   (opens in JupyterLab)
+      --for_page-->             _build/pages/<chapter>.ipynb
+      --jupyter-book-->         _build/html/<chapter>.html
+
+A chapter runs again only when its text, the params file or crystalnet/ has changed since it last ran.
+"""
+
+import argparse
+import copy
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jupytext
+import nbformat
+import papermill
+import plotly.io as pio
+import yaml
+from nbclient.exceptions import DeadKernelError
+from nbformat import NotebookNode
+from traitlets.config import Config
+
+ROOT = Path(__file__).resolve().parent.parent
+PLOTLY = "application/vnd.plotly.v1+json"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+GLUED = "application/papermill.record/"  # how myst_nb.glue marks what it keeps for elsewhere
+
+
+def chapters(book: Path) -> list[str]:
+    """Chapter names in the order of _toc.yml, the root page first."""
+    toc = yaml.safe_load((book / "_toc.yml").read_text())
+    entries = [entry for part in toc.get("parts", [toc]) for entry in part.get("chapters", [])]
+    names = [toc["root"], *(entry["file"] for entry in entries)]
+    if missing := [name for name in names if not (book / f"{name}.md").exists()]:
+        sys.exit(f"_toc.yml names chapters that do not exist: {', '.join(missing)}. Write or remove them.")
+    return names
+
+
+def fingerprint(files: list[Path]) -> str:
+    """SHA-256 over names and contents."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def run(source: Path, params: Path, executed: Path, fresh: bool) -> str:
+    """Execute one chapter with papermill, unless nothing it depends on has changed; how that went, in a word.
+
+    A failure ends the build with the chapter's name and the error as the notebook shows it: one line for a
+    CrystalNetError, the cell's traceback otherwise. What had run until then stays in _build/running.
+    """
+    package = sorted(f for f in (ROOT / "crystalnet").rglob("*") if f.suffix in (".py", ".json"))
+    key = fingerprint([source, params, *package])
+    if executed.exists() and not fresh and nbformat.read(executed, 4).metadata.get("fingerprint") == key:
+        return "unchanged"
+    notebook = jupytext.read(source)
+    values = {"profile": params.stem, **yaml.safe_load(params.read_text())}
+    known = papermill.inspect_notebook(notebook)
+    running = executed.parent.parent / "running" / executed.name
+    running.parent.mkdir(parents=True, exist_ok=True)
+    start = time.monotonic()
+    try:
+        notebook = papermill.execute_notebook(
+            notebook,
+            running,
+            parameters={name: value for name, value in values.items() if name in known},
+            kernel_name="python3",
+            cwd=source.parent,  # where JupyterLab would run it
+            progress_bar={"desc": source.stem, "leave": False, "disable": not sys.stderr.isatty()},
+            config=Config(KernelManager={"transport": "ipc"}),  # no port to guard
+            extra_arguments=["--IPKernelApp.log_level=CRITICAL"],  # it calls its own shutdown an error
+        )
+    except papermill.PapermillExecutionError as error:
+        sys.exit(f"{source.stem}: " + "\n".join(error.traceback))
+    except DeadKernelError:
+        sys.exit(f"{source.stem}: its Python process died, often for lack of memory. Try a smaller profile.")
+    for part in (notebook, *notebook.cells):
+        part.metadata.pop("papermill", None)  # paths of this machine
+    notebook.metadata["fingerprint"] = key
+    nbformat.write(notebook, running)
+    executed.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(running, executed)
+    return f"{time.monotonic() - start:.0f} s"
+
+
+def figure_html(figure: dict, div_id: str) -> str:
+    """Static HTML of a plotly figure; the page brings plotly.js and, around the figure, the ground."""
+    figure["layout"]["paper_bgcolor"] = "rgba(0,0,0,0)"
+    options = {"include_plotlyjs": False, "include_mathjax": False, "full_html": False, "auto_play": False}
+    config = {"responsive": True, "displaylogo": False}
+    return pio.to_html(figure, config=config, validate=False, div_id=div_id, **options)
+
+
+def for_page(notebook: NotebookNode, name: str) -> NotebookNode:
+    """The copy that jupyter-book reads: figures as HTML, nothing that needs a kernel."""
+    page = copy.deepcopy(notebook)
+    page.metadata.pop("widgets", None)
+    for number, cell in enumerate(page.cells):
+        if cell.cell_type != "code":
+            continue
+        tags = cell.metadata.get("tags", [])
+        if "injected-parameters" in tags:
+            tags.append("hide-input")
+            cell.metadata["mystnb"] = {"code_prompt_show": "Parameters of this build"}
+        live = "live-only" in tags
+        cell.outputs = [] if live else [out for out in cell.outputs if WIDGET not in out.get("data", {})]
+        for k, output in enumerate(cell.outputs):
+            for prefix in ("", GLUED):
+                if figure := output.get("data", {}).pop(prefix + PLOTLY, None):
+                    output.data[prefix + "text/html"] = figure_html(figure, f"{name}-{number}-{k}")
+    return page
+
+
+def build_pages(book: Path, names: list[str]) -> Path:
+    """Turn executed chapters into HTML, from scratch; the path of the first page.
+
+    The whole book goes to _build/html. One chapter alone goes to _build/only, and its warnings fail nothing,
+    since its links to other chapters lead nowhere.
+    """
+    whole = names == chapters(book)
+    site = book.parent if whole else book.parent / "_build" / "only"
+    build = site / "_build"  # jupyter-book adds this name
+    for folder in ("pages", "html", ".doctrees"):
+        shutil.rmtree(build / folder, ignore_errors=True)
+    pages, html = build / "pages", build / "html"
+    pages.mkdir(parents=True)
+    for name in names:
+        nbformat.write(for_page(nbformat.read(executed_path(book, name), 4), name), pages / f"{name}.ipynb")
+    alone = yaml.safe_dump({"format": "jb-book", "root": names[0]})
+    (pages / "_toc.yml").write_text((book / "_toc.yml").read_text() if whole else alone)
+    shutil.copy(book / "references.bib", pages)
+    call = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
+    command = [sys.executable, "-c", call, "build", str(pages), "--config", str(ROOT / "_config.yml")]
+    command += ["--path-output", str(site), "--quiet", "-n", "--keep-going"] + ["-W"] * whole
+    if subprocess.run(command, stdout=subprocess.DEVNULL).returncode:  # stderr has the warnings
+        sys.exit("The pages were not built. The warnings above say why (:20004 is cell 2, line 4).")
+    for name in names:  # the page's download button gives the notebook that JupyterLab can show
+        shutil.copy(executed_path(book, name), html / "_sources")
+    return html / "index.html"
+
+
+def executed_path(book: Path, name: str) -> Path:
+    return book.parent / "_build" / "executed" / f"{name}.ipynb"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Run the chapters and build the pages.")
+    parser.add_argument("--profile", default="quick", help="params/PROFILE.yaml (default: %(default)s)")
+    parser.add_argument("--only", metavar="CHAPTER", help="this chapter alone; warnings fail nothing")
+    parser.add_argument("--fresh", action="store_true", help="run even what has not changed")
+    parser.add_argument("-n", "--notebooks-only", action="store_true", help="pair each .md with .ipynb")
+    parser.add_argument("--book", type=Path, default=ROOT / "book", help="folder of chapters (default: book)")
+    options = parser.parse_args()
+    book, names = options.book.resolve(), chapters(options.book)
+    if options.only:
+        if options.only not in names:
+            parser.error(f"no chapter {options.only!r}. Choose one of: {', '.join(names)}.")
+        names = [options.only]
+    if options.notebooks_only:
+        sources = [book / f"{name}.md" for name in names]
+        sys.exit(subprocess.run([sys.executable, "-m", "jupytext", "--sync", *sources]).returncode)
+    params = book.parent / "params" / f"{options.profile}.yaml"
+    if not params.exists():
+        profiles = sorted(file.stem for file in params.parent.glob("*.yaml"))
+        parser.error(f"no params/{params.name}. Choose one of: {', '.join(profiles)}.")
+    os.environ |= {"PLOTLY_RENDERER": "plotly_mimetype", "JUPYTER_PREFER_ENV_PATH": "1"}
+    for number, name in enumerate(names, 1):
+        print(f"[{number}/{len(names)}] {name}", flush=True)
+        print(" " * 5, run(book / f"{name}.md", params, executed_path(book, name), options.fresh), flush=True)
+    print(build_pages(book, names))
+
+
+if __name__ == "__main__":
+    main()
