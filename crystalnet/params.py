@@ -14,7 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from crystalnet.errors import CrystalNetError
 
-CrystalSystem = Literal["triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic"]
+CrystalSystem = Literal[
+    "triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic"
+]
 Level = Literal["baseline", "no_ratios", "drop_element", "no_formula"]
 
 
@@ -26,10 +28,18 @@ class DataParams(Group):
     """Where crystals come from and how they are split (paper, 'Dataset')."""
 
     source: str = Field("prototypes", description="'prototypes' (embedded), or a file or folder of crystals")
-    crystal_systems: tuple[CrystalSystem, ...] = Field(("cubic", "trigonal"), description="one model for each")
-    n_crystals: int | None = Field(None, ge=10, description="at most so many are read for each crystal system; null: all")
-    max_atoms: int | None = Field(None, ge=1, description="crystals with more atoms in the primitive cell are left out")
-    split: Literal["random", "published"] = Field("random", description="'published' takes the source's own labels")
+    crystal_systems: tuple[CrystalSystem, ...] = Field(
+        ("cubic", "trigonal"), description="one model for each"
+    )
+    n_crystals: int | None = Field(
+        None, ge=10, description="at most so many are read for each crystal system; null: all"
+    )
+    max_atoms: int | None = Field(
+        None, ge=1, description="crystals with more atoms in the primitive cell are left out"
+    )
+    split: Literal["random", "published"] = Field(
+        "random", description="'published' takes the source's own labels"
+    )
     n_grid: int = Field(50, ge=14, description="voxels an axis of a CMED")
     chgcar_method: Literal["fourier", "paper"] = Field("fourier", description="how a CHGCAR becomes a CMED")
     seed: int = Field(0, description="of the embedded crystals and the random split")
@@ -65,7 +75,9 @@ class TrainingParams(Group):
     val_samples: int = Field(2, ge=1)
     val_grid: int = Field(25, ge=7)
     max_val: int | None = Field(250, ge=1)
-    accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field("cpu", description="'auto' takes a GPU if there is one")
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field(
+        "cpu", description="'auto' takes a GPU if there is one"
+    )
     precision: Literal["32-true", "bf16-mixed"] = Field("32-true")
     seed: int = Field(0, description="of weights, batches, points and noise")
 
@@ -109,7 +121,9 @@ class Params(Group):
         groups = _read_profile(profile)
         for group, values in changes.items():
             if not isinstance(values, dict):
-                raise CrystalNetError(f"{group} must be a mapping of settings, not {values!r}. Write {group} = {{}}.")
+                raise CrystalNetError(
+                    f"{group} must be a mapping of settings, not {values!r}. Write {group} = {{}}."
+                )
             groups[group] = {**(groups.get(group) or {}), **values}
         try:
             return cls(**{**groups, "profile": profile})
@@ -137,7 +151,9 @@ def _read_profile(profile: str) -> dict:
     except yaml.YAMLError as error:
         raise CrystalNetError(f"{path.name} is not valid YAML: {error}. Correct it.") from None
     if not isinstance(content, dict):
-        raise CrystalNetError(f"{path.name} must map group names to settings. Compare it with params/quick.yaml.")
+        raise CrystalNetError(
+            f"{path.name} must map group names to settings. Compare it with params/quick.yaml."
+        )
     return content
 
 

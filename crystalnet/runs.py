@@ -9,19 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import platform
-import subprocess
 import time
-from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 
-from crystalnet import __version__
 from crystalnet.data.cleaning import drop_duplicates, split
 from crystalnet.data.composition import known_composition
 from crystalnet.data.crystals import Crystal
@@ -33,6 +27,7 @@ from crystalnet.model.checkpoints import load_weights
 from crystalnet.model.crystalnet import CrystalNet
 from crystalnet.model.training import BEST, train
 from crystalnet.params import Params, repository_root
+from crystalnet.provenance import code_digest, environment, fingerprint, write_text
 from crystalnet.solve.baselines import MeanDensity, NearestNeighbour
 from crystalnet.solve.evaluation import evaluate, summary
 
@@ -81,7 +76,9 @@ class Run:
             data = self.params.data
             if data.source == "prototypes":
                 if data.n_crystals is None:
-                    raise CrystalNetError("The embedded source needs data.n_crystals. Set it, for example to 600.")
+                    raise CrystalNetError(
+                        "The embedded source needs data.n_crystals. Set it, for example to 600."
+                    )
                 largest = {} if data.max_atoms is None else {"max_atoms": data.max_atoms}
                 crystals = prototype_crystals(system, data.n_crystals, data.seed, **largest)
             else:
@@ -96,9 +93,12 @@ class Run:
         """The data set of a crystal system, built if it is not there."""
         if system not in self._stores:
             data = self.params.data
-            key = {"data": data.model_dump(exclude={"crystal_systems"}), "code": _code("physics", "data")}
+            key = {
+                "data": data.model_dump(exclude={"crystal_systems"}),
+                "code": code_digest("physics", "data"),
+            }
             if data.source != "prototypes":
-                key["files"] = _fingerprint(self._source())
+                key["files"] = fingerprint(self._source())
             folder = self._folder("data", system, key)
             path = folder / f"{system}.h5"
             if path.exists():
@@ -139,17 +139,19 @@ class Run:
             "level": level,
             "model": model.settings,
             "training": settings.model_dump(),
-            "code": _code("physics", "data", "model"),
+            "code": code_digest("physics", "data", "model"),
         }
         folder = self._folder("training" if level is None else f"ablation-{level}", system, key)
         history_path = folder / "history.csv"
         if (folder / "manifest.json").exists():
             load_weights(folder / BEST, model)
-            return Trained(model, pd.read_csv(history_path), json.loads((folder / "manifest.json").read_text()))
+            return Trained(
+                model, pd.read_csv(history_path), json.loads((folder / "manifest.json").read_text())
+            )
         started = time.perf_counter()
         compositions = self.compositions(system, level or "baseline")
         history = train(model, store, compositions, settings, folder, self.progress)
-        _write(history_path, history.to_csv(index=False))
+        write_text(history_path, history.to_csv(index=False))
         manifest = self._manifest(
             folder,
             started,
@@ -199,20 +201,22 @@ class Run:
             "n_samples": n_samples,
             "max_test": max_test,
             "seed": seed,
-            "code": _code("physics", "data", "model", "solve"),
+            "code": code_digest("physics", "data", "model", "solve"),
         }
         folder = self._folder(kind, system, key)
         path = folder / "scores.csv"
         if not (folder / "manifest.json").exists():
             started = time.perf_counter()
-            predictor = trained.model if trained else {
-                "nearest neighbour": NearestNeighbour, "mean density": MeanDensity
-            }[name](store)
+            predictor = (
+                trained.model
+                if trained
+                else {"nearest neighbour": NearestNeighbour, "mean density": MeanDensity}[name](store)
+            )
             rows = store.indices("test", max_test)
             table = evaluate(
                 predictor, store, compositions, rows, n_samples, seed, self.progress, f"{system} {name}"
             )
-            _write(path, table.to_csv(index=False))
+            write_text(path, table.to_csv(index=False))
             self._manifest(folder, started, **key)
         return pd.read_csv(path)
 
@@ -229,18 +233,6 @@ class Run:
 
     # ------------------------------------------------------------------ provenance
 
-    @cached_property
-    def environment(self) -> dict:
-        """Versions and hardware, as every manifest records them."""
-        return {
-            "crystalnet": __version__,
-            "commit": _commit(),
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "hardware": _hardware(),
-        }
-
     def provenance(self, system: str) -> str:
         """One line under a table: data, split, density, protocol sizes, hardware, settings."""
         store, params = self.store(system), self.params
@@ -248,7 +240,7 @@ class Run:
         return (
             f"{system}: {len(store)} crystals from {params.data.source} ({counts}; {params.data.split} split,"
             f" data {store.digest[:10]}), {store.density_source} density, profile {params.profile},"
-            f" {self.environment['hardware']}"
+            f" {environment()['hardware']}"
         )
 
     def _source(self) -> Path:
@@ -256,7 +248,7 @@ class Run:
         path = path if path.is_absolute() else repository_root() / path
         if not path.exists():
             raise CrystalNetError(
-                f"data.source {self.params.data.source!r} does not exist (looked for it from the repository's root)."
+                f"data.source {self.params.data.source!r} does not exist, seen from the repository."
                 " Give a file or folder of crystals, or 'prototypes' for the embedded ones."
             )
         return path
@@ -267,55 +259,12 @@ class Run:
 
     def _manifest(self, folder: Path, started: float, **facts) -> dict:
         """Write what made a result; its presence says that the result is whole."""
-        manifest = {**facts, "environment": self.environment, "wall_seconds": round(time.perf_counter() - started, 2)}
+        manifest = {
+            **facts,
+            "environment": environment(),
+            "wall_seconds": round(time.perf_counter() - started, 2),
+        }
         manifest["params"] = self.params.model_dump()
         manifest = json.loads(json.dumps(manifest, default=str))
-        _write(folder / "manifest.json", json.dumps(manifest, indent=1))
+        write_text(folder / "manifest.json", json.dumps(manifest, indent=1))
         return manifest
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(text)
-    os.replace(part, path)
-
-
-@cache
-def _code(*floors: str) -> str:
-    """Hash of the source of some floors of the package: changed code makes new results."""
-    digest = hashlib.sha256()
-    for floor in floors:
-        for path in sorted((Path(__file__).parent / floor).rglob("*")):
-            if path.suffix in (".py", ".json"):
-                digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
-
-
-def _fingerprint(path: Path) -> list:
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    return [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files]
-
-
-def _commit() -> str | None:
-    """The checkout's commit, with a + where files differ from it; None outside a checkout."""
-    git = ["git", "-C", str(Path(__file__).parent)]
-    try:
-        commit = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
-        changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return commit.stdout.strip() + ("+" if changed.stdout.strip() else "")
-
-
-def _hardware() -> str:
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        name = next(
-            (line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line), name
-        )
-    return f"{cores} cores of {name}"

@@ -36,7 +36,9 @@ def test_promolecule_has_every_electron():
     structure = Structure(TRICLINIC, ["Fe", "O", "Cs"], [[0, 0.1, 0.2], [0.5, 0.4, 0.6], [0.1, 0.8, 0.5]])
     expected = sum(valence(symbol).n_electrons for symbol in ("Fe", "O", "Cs"))
     for n in (25, 50):
-        assert n_electrons(promolecule_cmed(structure, n), TRICLINIC.matrix) == pytest.approx(expected, rel=1e-9)
+        assert n_electrons(promolecule_cmed(structure, n), TRICLINIC.matrix) == pytest.approx(
+            expected, rel=1e-9
+        )
 
 
 def test_promolecule_is_the_superposed_atoms():
@@ -111,7 +113,9 @@ def test_bad_chgcars_are_one_clear_error(tmp_path, plane_wave):
         chgcar_cmed(tmp_path / "missing")
     with pytest.raises(CrystalNetError, match="'paper' or 'fourier'"):
         chgcar_cmed(whole, method="cubic")
-    np.testing.assert_allclose(chgcar_cmed(whole, method="fourier"), chgcar_cmed(plane_wave, method="fourier"), atol=1e-4)
+    np.testing.assert_allclose(
+        chgcar_cmed(whole, method="fourier"), chgcar_cmed(plane_wave, method="fourier"), atol=1e-4
+    )
 
 
 def test_unknown_element_is_named():

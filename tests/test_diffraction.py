@@ -58,7 +58,9 @@ KNOWN = {
         ("O", [0.07, 0.332, 0.345]),
         ("O", [0.45, 0.757, 0.479]),
     ),
-    "CuO": orbit(15, Lattice.monoclinic(4.69, 3.42, 5.13, 99.5), ("Cu", [0.25, 0.25, 0]), ("O", [0, 0.418, 0.25])),
+    "CuO": orbit(
+        15, Lattice.monoclinic(4.69, 3.42, 5.13, 99.5), ("Cu", [0.25, 0.25, 0]), ("O", [0, 0.418, 0.25])
+    ),
 }
 RANDOM = {
     f"{name} at random {seed}": atoms_at_random(lattice, seed)
@@ -98,7 +100,7 @@ def test_equals_pymatgen_at_another_wavelength_and_range():
 
 
 def test_centring_extinctions():
-    """bcc shows h + k + l even alone, fcc unmixed indices alone (International Tables A, reflection conditions)."""
+    """bcc shows h + k + l even alone, fcc unmixed indices alone (International Tables A)."""
     for name, allowed in (("bcc Fe", {2, 4, 6, 8, 10}), ("fcc Al", {3, 4, 8, 11, 12})):
         squares = np.round((KNOWN[name].lattice.a / powder_peaks(KNOWN[name]).d_spacing[:5]) ** 2)
         assert set(squares) == allowed
@@ -116,14 +118,19 @@ def test_origin_and_handedness_do_not_matter(shift, name):
 def test_any_cell_of_the_crystal_gives_the_same_pattern(name):
     structure = KNOWN[name]
     expected = powder_peaks(structure)
-    for cell in (structure.get_primitive_structure(), structure.copy().make_supercell([[1, 1, 0], [0, 1, 0], [0, 0, 2]])):
+    for cell in (
+        structure.get_primitive_structure(),
+        structure.copy().make_supercell([[1, 1, 0], [0, 1, 0], [0, 0, 2]]),
+    ):
         peaks = powder_peaks(cell)
         np.testing.assert_allclose(peaks.two_theta, expected.two_theta, atol=1e-6)
         np.testing.assert_allclose(peaks.intensity, expected.intensity, atol=1e-4)
 
 
 def test_bins_keep_the_higher_of_two_peaks():
-    pattern = binned_pattern(Peaks(np.array([10.0, 10.1, 179.999]), np.array([50.0, 100.0, 20.0]), np.ones(3)))
+    pattern = binned_pattern(
+        Peaks(np.array([10.0, 10.1, 179.999]), np.array([50.0, 100.0, 20.0]), np.ones(3))
+    )
     assert pattern.shape == (1024,) and pattern.dtype == np.float32
     assert {int(i): round(float(pattern[i]), 6) for i in np.flatnonzero(pattern)} == {
         int(1024 * 10.0 / 180): 0.5,

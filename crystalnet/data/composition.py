@@ -12,7 +12,9 @@ LEVELS = ("baseline", "no_ratios", "drop_element", "no_formula")
 """Full fractions; elements without ratios; one element hidden as well; pattern only."""
 
 
-def known_composition(compositions: np.ndarray, material_ids: list[str], level: str, seed: int = 0) -> np.ndarray:
+def known_composition(
+    compositions: np.ndarray, material_ids: list[str], level: str, seed: int = 0
+) -> np.ndarray:
     """What a network may see of each composition at a level, (N, 118) float32.
 
     'no_ratios' puts equal fractions on the elements present. 'drop_element' hides one of them as well, never

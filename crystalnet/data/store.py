@@ -1,10 +1,10 @@
 """One HDF5 file a data set: built in parallel with a progress bar, read without loading it.
 
-    crystals      (N,) JSON          material, structure, space group, source
-    split         (N,) text          train, val, test; '' where the crystal could not be computed
-    patterns      (N, 1024) float32
-    compositions  (N, 118) float32
-    cmed          (N, n, n, n) float16, e/Å^3, contiguous: mapped, so that any voxel is one seek away
+crystals      (N,) JSON          material, structure, space group, source
+split         (N,) text          train, val, test; '' where the crystal could not be computed
+patterns      (N, 1024) float32
+compositions  (N, 118) float32
+cmed          (N, n, n, n) float16, e/Å^3, contiguous: mapped, so that any voxel is one seek away
 """
 
 from __future__ import annotations
@@ -114,7 +114,9 @@ def build_store(
     part = path.with_name(path.name + ".part")
     rows = [(split, crystal) for split, crystals in splits.items() for crystal in crystals]
     if not rows:
-        raise CrystalNetError("The data set would be empty. Choose a source or a filter that leaves crystals.")
+        raise CrystalNetError(
+            "The data set would be empty. Choose a source or a filter that leaves crystals."
+        )
     digest, failures = hashlib.sha256(), Counter()
     jobs = (
         delayed(_pattern_and_cmed)(Atoms.of(crystal.structure), crystal.chgcar, n, chgcar_method)
@@ -146,14 +148,18 @@ def build_store(
             file.attrs["format"] = FORMAT
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise CrystalNetError(f"{path} could not be written ({error}). Free disk space and build again.") from None
+        raise CrystalNetError(
+            f"{path} could not be written ({error}). Free disk space and build again."
+        ) from None
     except BaseException:
         part.unlink(missing_ok=True)
         raise
     os.replace(part, path)
     if failures:
         reasons = "; ".join(f"{count} x {reason}" for reason, count in failures.most_common())
-        warnings.warn(f"{failures.total()} of {len(rows)} crystals could not be computed: {reasons}", stacklevel=2)
+        warnings.warn(
+            f"{failures.total()} of {len(rows)} crystals could not be computed: {reasons}", stacklevel=2
+        )
     return Store(path)
 
 

@@ -34,7 +34,9 @@ def load_weights(path, model: nn.Module) -> None:
     model.load_state_dict(tensors)
 
 
-def save(path, model: nn.Module, optimizer: torch.optim.Optimizer, history: list[dict], settings: dict) -> None:
+def save(
+    path, model: nn.Module, optimizer: torch.optim.Optimizer, history: list[dict], settings: dict
+) -> None:
     """Everything that resuming needs: weights, optimiser moments, history and settings."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
@@ -54,7 +56,8 @@ def resume(path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: d
     tensors, header = _read(path)
     if json.loads(header["settings"]) != settings or json.loads(header["model"]) != model.settings:
         raise CrystalNetError(
-            f"{path} belongs to a run with other settings. Delete its folder to start anew, or use its settings."
+            f"{path} belongs to a run with other settings. Delete its folder to start anew, or use"
+            " its settings."
         )
     model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
     state: dict[int, dict] = {}
@@ -85,4 +88,6 @@ def _read(path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise CrystalNetError(f"{path} is not a readable weights file ({error}). Train or fetch it again.") from None
+        raise CrystalNetError(
+            f"{path} is not a readable weights file ({error}). Train or fetch it again."
+        ) from None

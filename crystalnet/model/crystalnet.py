@@ -136,7 +136,9 @@ class CrystalNet(nn.Module):
         """
         latent = self.latent(pattern, composition)
         if len(latent.mu) != 1:
-            raise CrystalNetError(f"predict takes one crystal, not {len(latent.mu)}. Call it crystal by crystal.")
+            raise CrystalNetError(
+                f"predict takes one crystal, not {len(latent.mu)}. Call it crystal by crystal."
+            )
         generator = torch.Generator().manual_seed(seed)
         repeated = Latent(*(part.expand(n_samples, -1) for part in latent))
         return self.density(repeated.sample(generator), n)

@@ -20,7 +20,9 @@ class Latent(NamedTuple):
     def sample(self, generator: torch.Generator | None = None) -> torch.Tensor:
         """z = mu + epsilon sigma with unit Gaussian epsilon (eq. 2), (B, D)."""
         noise = torch.randn(
-            self.mu.shape, generator=generator, device=self.mu.device if generator is None else generator.device
+            self.mu.shape,
+            generator=generator,
+            device=self.mu.device if generator is None else generator.device,
         )
         return self.mu + noise.to(self.mu) * self.sigma
 

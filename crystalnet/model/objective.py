@@ -1,6 +1,6 @@
 r"""What training minimises, and what it is shown: eqs. 5-7, stratified points, augmentation (Methods).
 
-    L = mean |rho_pred - rho| + kl_weight (KL_pattern + KL_composition)
+L = mean |rho_pred - rho| + kl_weight (KL_pattern + KL_composition)
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from crystalnet.model.encoders import Latent
 
 
 def kl_divergence(latent: Latent) -> torch.Tensor:
-    """-mean(1 + log(sigma^2 + 1e-4) - mu^2 - sigma^2) over batch and dimensions, without the usual 1/2 (eq. 6).
+    """-mean(1 + log(sigma^2 + 1e-4) - mu^2 - sigma^2) over batch and dimensions (eq. 6).
 
-    The 1e-4 of the released code keeps the logarithm finite, since sigma may cross zero.
+    There is no factor 1/2. The 1e-4 of the released code keeps the logarithm finite, since sigma may cross zero.
     """
     variance = latent.sigma.square()
     return -(1 + torch.log(variance + 1e-4) - latent.mu.square() - variance).mean()
@@ -50,7 +50,9 @@ def augment(
     return noisy(pattern), noisy(composition)
 
 
-def learning_rate(epoch: int, highest: float, lowest: float, restart_epochs: int, restart_factor: int) -> float:
+def learning_rate(
+    epoch: int, highest: float, lowest: float, restart_epochs: int, restart_factor: int
+) -> float:
     """Cosine annealing with warm restarts (Loshchilov & Hutter 2017), as a function of the epoch alone."""
     length = restart_epochs
     while epoch >= length:

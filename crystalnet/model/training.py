@@ -53,7 +53,9 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     rows = store.indices("train")
     if len(rows) < 2:
-        raise CrystalNetError(f"{len(rows)} training crystals are too few: BatchNorm needs two. Add crystals.")
+        raise CrystalNetError(
+            f"{len(rows)} training crystals are too few: BatchNorm needs two. Add crystals."
+        )
     fabric = _fabric(settings)
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
     network, optimizer = fabric.setup(model, optimizer)
@@ -80,10 +82,20 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = rate
         generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + epoch)
-        losses = [
-            _step(network, optimizer, fabric, store, inputs, batch, settings, generator, (folder, epoch))
-            for batch in _batches(rows, settings.batch_size, generator)
-        ]
+        losses = []
+        for batch in _batches(rows, settings.batch_size, generator):
+            drawn = fabric.to_device(_draw(store, inputs, batch, settings, generator))
+            loss, reconstruction, kl = _losses(network, drawn, settings.kl_weight, generator)
+            if not torch.isfinite(loss):
+                names = ", ".join(store.crystals[i].material_id for i in batch[:5])
+                raise CrystalNetError(
+                    f"The loss became {loss.item()} in epoch {epoch}, in a batch with {names}, ... The last"
+                    f" good state is {folder / LAST}. Lower training.learning_rate or look at these crystals."
+                )
+            optimizer.zero_grad(set_to_none=True)
+            fabric.backward(loss)
+            optimizer.step()
+            losses.append([loss.item(), reconstruction.item(), kl.item()])
         row = dict(zip(("loss", "reconstruction", "kl"), np.mean(losses, 0).tolist(), strict=True))
         row |= {"epoch": epoch, "learning_rate": rate, "val_ssim": math.nan}
         if (epoch + 1) % settings.validate_every == 0 or epoch + 1 == settings.epochs:
@@ -111,35 +123,30 @@ def _batches(rows: np.ndarray, size: int, generator: torch.Generator):
     return [batch for start in range(0, len(order), size) if len(batch := order[start : start + size]) > 1]
 
 
-def _step(network, optimizer, fabric, store, inputs, batch, settings, generator, place) -> tuple[float, float, float]:
-    """One optimiser step; returns loss, reconstruction error (e/Å^3) and KL divergence."""
-    network.train()
-    voxels = stratified_voxels(len(batch), settings.strata, store.n, generator)  # (B, P, 3)
+def _draw(store: Store, inputs, batch: np.ndarray, settings: TrainingParams, generator: torch.Generator):
+    """What a step sees of a batch: pattern and composition (augmented), coords (B, P, 3), rho (B, P)."""
+    voxels = stratified_voxels(len(batch), settings.strata, store.n, generator)
     flat = (voxels[..., 0] * store.n + voxels[..., 1]) * store.n + voxels[..., 2]
     rho = torch.from_numpy(store.densities(batch, flat.numpy()))
+    patterns, compositions = inputs
     pattern, composition = augment(
-        inputs[0][batch], inputs[1][batch], generator, settings.max_shift_bins, settings.noise
+        patterns[batch], compositions[batch], generator, settings.max_shift_bins, settings.noise
     )
-    pattern, composition, coords, rho = fabric.to_device((pattern, composition, voxels / store.n, rho))
-    predicted, latents = network(pattern, composition, coords, generator)
+    return pattern, composition, voxels / store.n, rho
+
+
+def _losses(network, drawn, kl_weight: float, generator: torch.Generator) -> tuple[torch.Tensor, ...]:
+    """Total loss, reconstruction error (e/Å^3) and KL divergence of one batch (eq. 7)."""
+    pattern, composition, query_coords, rho = drawn
+    network.train()
+    predicted, latents = network(pattern, composition, query_coords, generator)
     reconstruction = (predicted - rho).abs().mean()
     kl = sum(kl_divergence(latent) for latent in latents)
-    loss = reconstruction + settings.kl_weight * kl
-    if not torch.isfinite(loss):
-        folder, epoch = place
-        names = ", ".join(store.crystals[i].material_id for i in batch[:5])
-        raise CrystalNetError(
-            f"The loss became {loss.item()} in epoch {epoch}, in a batch with {names}, ...  The last good state is"
-            f" {folder / LAST}. Lower training.learning_rate or look at these crystals."
-        )
-    optimizer.zero_grad(set_to_none=True)
-    fabric.backward(loss)
-    optimizer.step()
-    return loss.item(), reconstruction.item(), kl.item()
+    return reconstruction + kl_weight * kl, reconstruction, kl
 
 
 def validation_ssim(model, store: Store, inputs, settings: TrainingParams) -> float:
-    """Mean over validation crystals of the best SSIM among samples and rotations, on a coarse grid (paper)."""
+    """Mean over validation crystals of the best SSIM of samples and rotations, on a coarse grid (paper)."""
     stride = store.n // settings.val_grid
     n = store.n // stride
     best = []

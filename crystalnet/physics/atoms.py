@@ -36,8 +36,8 @@ class Atoms(NamedTuple):
         if not structure.is_ordered:
             site = next(s for s in structure if not s.is_ordered)
             raise CrystalNetError(
-                f"Site {site.species_string!r} at {np.round(site.frac_coords, 4).tolist()} is partly occupied or"
-                " shared. Density and pattern are defined for ordered crystals: choose one ordered"
+                f"Site {site.species_string!r} at {np.round(site.frac_coords, 4).tolist()} is partly occupied"
+                " or shared. Density and pattern are defined for ordered crystals: choose one ordered"
                 " arrangement first (pymatgen's OrderDisorderedStructureTransformation makes them)."
             )
         lattice = np.array(structure.lattice.matrix, dtype=float)

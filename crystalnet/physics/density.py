@@ -129,7 +129,7 @@ def density_in_cell(cmed: np.ndarray, lattice) -> tuple[np.ndarray, np.ndarray]:
 
 
 def density_at(cmed: np.ndarray, lattice, cart_coords: np.ndarray) -> np.ndarray:
-    """Density (e/Å^3) at Cartesian points (..., 3) in Å anywhere in the crystal, by periodic cubic splines."""
+    """Density (e/Å^3) at Cartesian points (..., 3) in Å, in any cell, by periodic cubic splines."""
     from scipy.ndimage import map_coordinates
 
     frac_coords = np.asarray(cart_coords, float) @ np.linalg.inv(np.asarray(lattice, float))

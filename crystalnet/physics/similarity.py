@@ -190,7 +190,9 @@ def _pair(a, b) -> tuple[torch.Tensor, torch.Tensor]:
         raise CrystalNetError(
             f"The densities differ in shape: {tuple(a.shape)} and {tuple(b.shape)}. Sample both on one grid."
         )
-    dtype = torch.promote_types(torch.promote_types(a.dtype, b.dtype), torch.float32)  # float16 is storage only
+    dtype = torch.promote_types(
+        torch.promote_types(a.dtype, b.dtype), torch.float32
+    )  # float16 is storage only
     return a.to(dtype), b.to(dtype)
 
 

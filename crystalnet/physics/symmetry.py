@@ -39,7 +39,9 @@ def rotate(cmed: torch.Tensor, operation) -> torch.Tensor:
         operation: (3, 3) integers with determinant +-1.
     """
     w = np.asarray(operation).round().astype(int)
-    if (np.abs(w).sum(0) == 1).all() and (np.abs(w).sum(1) == 1).all():  # a signed permutation: views and rolls
+    if (np.abs(w).sum(0) == 1).all() and (
+        np.abs(w).sum(1) == 1
+    ).all():  # a signed permutation: views and rolls
         source = np.abs(w).argmax(1)  # new axis i is old axis source[i]
         lead = cmed.dim() - 3
         turned = cmed.permute(*range(lead), *(lead + source).tolist())
@@ -78,7 +80,9 @@ def lattice_operations(lattice, tolerance: float = 1e-3) -> np.ndarray:
     lengths = np.sqrt(np.diag(metric))
     # a lattice vector as long as the longest axis reaches at most this many cells along each axis
     reach = np.ceil(lengths.max() * np.linalg.norm(np.linalg.inv(lattice), axis=0) - 1e-6).astype(int)
-    candidates = np.stack(np.meshgrid(*[np.arange(-r, r + 1) for r in reach], indexing="ij"), -1).reshape(-1, 3)
+    candidates = np.stack(np.meshgrid(*[np.arange(-r, r + 1) for r in reach], indexing="ij"), -1).reshape(
+        -1, 3
+    )
     norms = np.linalg.norm(candidates @ lattice, axis=1)
     images = [candidates[np.abs(norms - length) <= tolerance * length] for length in lengths]
     allowed = tolerance * np.outer(lengths, lengths)

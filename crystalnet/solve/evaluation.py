@@ -25,7 +25,8 @@ def evaluate(
     """Score a network or baseline on crystals `rows` of the store.
 
     Args:
-        predictor: has `answer(pattern, composition, n)` and `predict(pattern, composition, n_samples, seed, n)`.
+        predictor: has `answer(pattern, composition, n)` and
+            `predict(pattern, composition, n_samples, seed, n)`.
         compositions: (N, 118), what it may know of each composition.
 
     Returns:

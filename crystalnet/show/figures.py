@@ -1,0 +1,27 @@
+"""Every figure of the book: data in, one plotly figure out."""
+
+from crystalnet.show.architecture import architecture, system_overview
+from crystalnet.show.curves import ablation_bars, score_distribution, space_group_bars, training_curves
+from crystalnet.show.densities import difference_isosurface, isosurface, isosurfaces, slices
+from crystalnet.show.gallery import gallery, multi_view
+from crystalnet.show.patterns import pattern_overlay, pattern_strip, powder_sticks
+from crystalnet.show.walk import latent_walk
+
+__all__ = [
+    "ablation_bars",
+    "architecture",
+    "difference_isosurface",
+    "gallery",
+    "isosurface",
+    "isosurfaces",
+    "latent_walk",
+    "multi_view",
+    "pattern_overlay",
+    "pattern_strip",
+    "powder_sticks",
+    "score_distribution",
+    "slices",
+    "space_group_bars",
+    "system_overview",
+    "training_curves",
+]
