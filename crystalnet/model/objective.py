@@ -13,7 +13,7 @@ from crystalnet.model.encoders import Latent
 def kl_divergence(latent: Latent) -> torch.Tensor:
     """-mean(1 + log(sigma^2 + 1e-4) - mu^2 - sigma^2) over batch and dimensions (eq. 6).
 
-    There is no factor 1/2. The 1e-4 of the released code keeps the logarithm finite, since sigma may cross zero.
+    There is no factor 1/2. The 1e-4 of the released code keeps the logarithm finite: sigma may cross zero.
     """
     variance = latent.sigma.square()
     return -(1 + torch.log(variance + 1e-4) - latent.mu.square() - variance).mean()

@@ -115,8 +115,11 @@ def align(truth: torch.Tensor, answer: torch.Tensor, operations) -> Alignment:
     """
     n = truth.shape[-1]
     spectrum = torch.fft.rfftn(truth)
+    # an operation that turns the truth into a view already seen can bring nothing new
+    _, view_of = _distinct(rotate(truth, np.linalg.inv(operation)) for operation in operations)
+    _, first_of_each = np.unique(view_of, return_index=True)
     best, best_correlation = None, -np.inf
-    for operation in operations:
+    for operation in np.asarray(operations)[first_of_each]:
         turned = rotate(answer, operation)
         correlation = torch.fft.irfftn(spectrum * torch.fft.rfftn(turned).conj(), s=(n, n, n))
         place = int(correlation.argmax())
