@@ -172,7 +172,7 @@ def main() -> None:
         profiles = sorted(file.stem for file in params.parent.glob("*.yaml"))
         parser.error(f"no params/{params.name}. Choose one of: {', '.join(profiles)}.")
     os.environ |= {"PLOTLY_RENDERER": "plotly_mimetype", "JUPYTER_PREFER_ENV_PATH": "1"}
-    for number, name in enumerate(names, 1):
+    for number, name in enumerate([*names[1:], names[0]], 1):  # the first page shows what the others found
         print(f"[{number}/{len(names)}] {name}", flush=True)
         print(" " * 5, run(book / f"{name}.md", params, executed_path(book, name), options.fresh), flush=True)
     print(build_pages(book, names))

@@ -78,6 +78,9 @@ class TrainingParams(Group):
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field(
         "cpu", description="'auto' takes a GPU if there is one"
     )
+    networks_at_once: int = Field(
+        1, ge=1, description="trained and scored side by side, with an equal share of the cores"
+    )
     precision: Literal["32-true", "bf16-mixed"] = Field("32-true")
     seed: int = Field(0, description="of weights, batches, points and noise")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from crystalnet import __version__
+from crystalnet import __version__, hardware
 
 
 def environment() -> dict:
@@ -23,7 +23,7 @@ def environment() -> dict:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
-        "hardware": _hardware(),
+        "hardware": hardware.description(),
     }
 
 
@@ -65,17 +65,3 @@ def _commit() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return commit.stdout.strip() + ("+" if changed.stdout.strip() else "")
-
-
-def _hardware() -> str:
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        name = next(
-            (line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line),
-            name,
-        )
-    return f"{cores} cores of {name}"

@@ -9,12 +9,18 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import sys
 import time
+from collections.abc import Iterable
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
+from joblib import Parallel, delayed
+from tqdm.auto import tqdm
 
 from crystalnet.data.cleaning import drop_duplicates, split
 from crystalnet.data.composition import known_composition
@@ -23,6 +29,7 @@ from crystalnet.data.prototypes import prototype_crystals
 from crystalnet.data.store import Store, build_store
 from crystalnet.data.tables import read_crystals
 from crystalnet.errors import CrystalNetError
+from crystalnet.hardware import n_cores
 from crystalnet.model.checkpoints import load_weights
 from crystalnet.model.crystalnet import CrystalNet
 from crystalnet.model.training import BEST, train
@@ -150,7 +157,8 @@ class Run:
             )
         started = time.perf_counter()
         compositions = self.compositions(system, level or "baseline")
-        history = train(model, store, compositions, settings, folder, self.progress)
+        with self._share_of_cores():
+            history = train(model, store, compositions, settings, folder, self.progress)
         write_text(history_path, history.to_csv(index=False))
         manifest = self._manifest(
             folder,
@@ -213,23 +221,52 @@ class Run:
                 else {"nearest neighbour": NearestNeighbour, "mean density": MeanDensity}[name](store)
             )
             rows = store.indices("test", max_test)
-            table = evaluate(
-                predictor, store, compositions, rows, n_samples, seed, self.progress, f"{system} {name}"
-            )
+            with self._share_of_cores():
+                table = evaluate(
+                    predictor, store, compositions, rows, n_samples, seed, self.progress, f"{system} {name}"
+                )
             write_text(path, table.to_csv(index=False))
             self._manifest(folder, started, **key)
         return pd.read_csv(path)
 
     def table_1(self) -> pd.DataFrame:
         """Summary of every predictor on every crystal system; the index is (system, predictor)."""
+        self.side_by_side("evaluation", [(s, p) for p in PREDICTORS for s in self.systems])
         rows = {(s, p): summary(self.evaluation(s, p)) for s in self.systems for p in PREDICTORS}
         return pd.DataFrame(rows).T.rename_axis(["system", "predictor"])
 
     def table_2(self) -> pd.DataFrame:
         """Summary of every level of known composition; the index is (system, level)."""
         levels = self.params.ablations.levels
+        self.side_by_side("ablation", [(s, level) for level in levels for s in self.systems])
         rows = {(s, level): summary(self.ablation(s, level)) for s in self.systems for level in levels}
         return pd.DataFrame(rows).T.rename_axis(["system", "level"])
+
+    def side_by_side(self, method: str, cases: Iterable[tuple]) -> None:
+        """Compute `method(*case)` for all cases, `training.networks_at_once` at a time, in processes.
+
+        The results are on disk afterwards. A small network gains nothing from a second core, two of them do.
+        """
+        workers = self.params.training.networks_at_once
+        if workers == 1:
+            return  # each is made when it is asked for
+        for system in self.systems:
+            self.store(system)
+        cases = list(cases)
+        jobs = (delayed(_computed)(self.params, self.folder, method, case) for case in cases)
+        done = Parallel(n_jobs=workers, return_as="generator_unordered")(jobs)
+        for _ in tqdm(done, total=len(cases), desc=method, disable=not self.progress):
+            pass
+
+    @contextmanager
+    def _share_of_cores(self):
+        """Fixed number of threads, since the order of summation, and with it the last bit, depends on it."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(max(1, n_cores() // self.params.training.networks_at_once))
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
     # ------------------------------------------------------------------ provenance
 
@@ -268,3 +305,8 @@ class Run:
         manifest = json.loads(json.dumps(manifest, default=str))
         write_text(folder / "manifest.json", json.dumps(manifest, indent=1))
         return manifest
+
+
+def _computed(params: Params, folder: Path, method: str, case: tuple) -> None:
+    """One case in a process of its own; its progress bar shows where there is a terminal."""
+    getattr(Run(params, folder, progress=sys.stderr.isatty()), method)(*case)

@@ -24,6 +24,7 @@ from tqdm.auto import tqdm
 
 from crystalnet.data.crystals import Crystal, composition_vector
 from crystalnet.errors import CrystalNetError
+from crystalnet.hardware import n_cores
 from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.density import GRID, chgcar_cmed, promolecule_cmed
 from crystalnet.physics.diffraction import N_BINS, powder_pattern
@@ -122,7 +123,7 @@ def build_store(
         delayed(_pattern_and_cmed)(Atoms.of(crystal.structure), crystal.chgcar, n, chgcar_method)
         for _, crystal in rows
     )
-    results = Parallel(n_jobs=workers or _cores(), return_as="generator")(jobs)
+    results = Parallel(n_jobs=workers or n_cores(), return_as="generator")(jobs)
     try:
         with h5py.File(part, "w") as file:
             patterns = file.create_dataset("patterns", (len(rows), N_BINS), "f4")
@@ -172,7 +173,3 @@ def _pattern_and_cmed(atoms: Atoms, chgcar, n: int, chgcar_method: str):
         return powder_pattern(atoms), cmed.astype(np.float16)
     except CrystalNetError as error:
         return str(error)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

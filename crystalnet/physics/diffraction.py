@@ -25,7 +25,7 @@ INTENSITY_TOLERANCE = 1e-3  # per cent of the highest peak; weaker peaks are dro
 
 
 class Peaks(NamedTuple):
-    """Powder peaks by rising angle: `two_theta` degrees, `intensity` (highest 100), `d_spacing` Å, all (P,)."""
+    """Powder peaks by rising angle, (P,) each: degrees, highest intensity 100, and Å."""
 
     two_theta: np.ndarray
     intensity: np.ndarray
