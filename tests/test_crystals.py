@@ -21,6 +21,7 @@ from crystalnet.data.crystals import (
     supported_elements,
 )
 from crystalnet.errors import CrystalNetError
+from crystalnet.physics.diffraction import powder_pattern, powder_peaks
 
 CONVENTIONAL = {  # space group: (structure, atoms in the primitive cell)
     225: (Structure.from_spacegroup(225, Lattice.cubic(5.64), ["Na", "Cl"], [[0] * 3, [0.5] * 3]), 2),
@@ -160,3 +161,19 @@ def test_a_crystal_survives_json():
     assert again == crystal
     np.testing.assert_array_equal(again.structure.frac_coords, crystal.structure.frac_coords)
     assert again.formula == "As" and again.chgcar == Path("a/CHGCAR")
+
+
+def test_symmetrized_cell_heals_coarse_coordinates():
+    """Corundum with coordinates of three digits: its split reflections merge again."""
+    exact = Structure.from_spacegroup(
+        167, Lattice.hexagonal(4.76, 12.99), ["Al", "O"], [[0, 0, 0.35219], [0.30624, 0, 0.25]]
+    ).get_primitive_structure()
+    lattice = Lattice(exact.lattice.matrix.round(3))
+    coarse = crystal_from_structure(
+        Structure(lattice, exact.species, exact.frac_coords.round(3)), "corundum", keep_cell=True
+    )
+    assert coarse.space_group == 167
+    expected = len(powder_peaks(exact).two_theta)
+    assert len(powder_peaks(coarse.structure).two_theta) > 1.3 * expected
+    assert len(powder_peaks(coarse.symmetrized).two_theta) == pytest.approx(expected, rel=0.02)
+    assert np.linalg.norm(powder_pattern(coarse.symmetrized) - powder_pattern(exact)) < 0.1

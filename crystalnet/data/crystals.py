@@ -59,6 +59,18 @@ class Crystal:
         """Reduced formula, e.g. 'MgAl2O4'."""
         return self.structure.composition.reduced_formula
 
+    @property
+    def symmetrized(self) -> Structure:
+        """The standard primitive cell with its symmetry made exact; its pattern is the crystal's.
+
+        Coordinates of a few digits split equivalent reflections into several peaks. The paper takes patterns
+        on the conventional standard cell, which is symmetrised alike. Densities stay on `structure`.
+
+        Raises:
+            CrystalNetError: the symmetry search fails.
+        """
+        return _standard_primitive(_symmetry(self.structure, self.material_id))
+
     def as_dict(self) -> dict:
         """A JSON-able dictionary that `from_dict` turns back into the same crystal."""
         facts = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "structure"}
@@ -111,8 +123,7 @@ def crystal_from_structure(
         symmetry = _symmetry(structure, name)
         space_group = symmetry.number
         if not keep_cell:
-            cell = symmetry.prim_std_cell
-            structure = Structure(cell.basis, cell.numbers, np.mod(cell.positions, 1.0))
+            structure = _standard_primitive(symmetry)
     return Crystal(material_id, structure, space_group, crystal_system_of(space_group), **facts)
 
 
@@ -190,3 +201,8 @@ def _symmetry(structure: Structure, name: str) -> moyopy.MoyoDataset:
         raise CrystalNetError(
             f"{name}: its symmetry could not be found ({error}). Give the coordinates to more digits."
         ) from None
+
+
+def _standard_primitive(symmetry: moyopy.MoyoDataset) -> Structure:
+    cell = symmetry.prim_std_cell
+    return Structure(cell.basis, cell.numbers, np.mod(cell.positions, 1.0))

@@ -120,7 +120,9 @@ def build_store(
         )
     digest, failures = hashlib.sha256(), Counter()
     jobs = (
-        delayed(_pattern_and_cmed)(Atoms.of(crystal.structure), crystal.chgcar, n, chgcar_method)
+        delayed(_pattern_and_cmed)(
+            Atoms.of(crystal.symmetrized), Atoms.of(crystal.structure), crystal.chgcar, n, chgcar_method
+        )
         for _, crystal in rows
     )
     results = Parallel(n_jobs=workers or n_cores(), return_as="generator")(jobs)
@@ -164,12 +166,12 @@ def build_store(
     return Store(path)
 
 
-def _pattern_and_cmed(atoms: Atoms, chgcar, n: int, chgcar_method: str):
+def _pattern_and_cmed(symmetrized: Atoms, atoms: Atoms, chgcar, n: int, chgcar_method: str):
     """(pattern float32, cmed float16) of one crystal, or the reason why not."""
     try:
         cmed = chgcar_cmed(chgcar, n, chgcar_method) if chgcar else promolecule_cmed(atoms, n)
         if np.abs(cmed).max() > np.finfo(np.float16).max:
             return "the density has spikes above 65504 e/Å^3, as all-electron files do near the nuclei"
-        return powder_pattern(atoms), cmed.astype(np.float16)
+        return powder_pattern(symmetrized), cmed.astype(np.float16)
     except CrystalNetError as error:
         return str(error)

@@ -97,7 +97,7 @@ def read_crystals(
         kind = f"{crystal_system} crystal" if crystal_system else "crystal"
         raise CrystalNetError(f"{path} holds no {kind} that can be used. It reads {FORMATS}.{reasons}")
     if left_out:
-        warnings.warn(f"{path}: {left_out.total()} entries were left out:{reasons}", stacklevel=2)
+        warnings.warn(f"{path}: left out {left_out.total()}:{reasons}", stacklevel=2)
     return list(crystals.values())
 
 

@@ -25,8 +25,9 @@ def promolecule_cmed(structure, n: int = GRID) -> np.ndarray:
         rho(x) = 1/V \sum_G \sum_j f_j(|G|) exp(2 pi i G . (x - x_j)),    |G_i| < n / 2
 
     The Fourier series of the crystal, cut where the grid ends, so that the mean times the volume is the
-    electron count exactly and the symmetry of the crystal is kept. Sharp atoms in large cells may leave
-    slightly negative ripples, as on any truncated grid, VASP's included.
+    electron count exactly. At the paper's grid the cut is far out: NaCl keeps its symmetry to 1e-7 of
+    its maximum; coarse grids keep less. Sharp atoms in large cells may leave slightly negative ripples, as
+    on any truncated grid, VASP's included.
 
     Args:
         structure: an ordered pymatgen Structure, or Atoms.

@@ -54,20 +54,29 @@ def powder_peaks(structure, wavelength: float = MO_K_ALPHA, two_theta_range=(0, 
         )
     order = np.argsort(g, kind="stable")
     g = g[order]
-    sin_theta = np.minimum(wavelength * g / 2, 1.0)
-    theta = np.arcsin(sin_theta)
-    two_theta = np.degrees(2 * theta)
-    # One peak for each multiple of the tolerance, as pymatgen merges them.
-    starts = np.flatnonzero(np.diff(np.round(two_theta / TWO_THETA_TOLERANCE), prepend=-1.0))
+    starts = _peak_starts(_two_theta(g, wavelength))
     peak_of = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(g)))
-
     amplitude = np.zeros(len(g), complex)
     for symbol in dict.fromkeys(atoms.symbols):
         phases = _phase_sums(axes, atoms.frac_coords[atoms.symbols == symbol])[inside][order]
         # within a peak |g| is one number to 1e-7, so that its form factor is computed once
         amplitude += _scattering(symbol, g[starts] / 2)[peak_of] * phases
-    lorentz_polarisation = (1 + np.cos(2 * theta) ** 2) / (sin_theta**2 * np.cos(theta))
-    intensity = np.add.reduceat(np.abs(amplitude) ** 2 * lorentz_polarisation, starts)
+    return merged_peaks(g, np.abs(amplitude) ** 2, wavelength)
+
+
+def merged_peaks(g: np.ndarray, squared_amplitude: np.ndarray, wavelength: float) -> Peaks:
+    """Reflections to peaks: Lorentz-polarisation factor, equal angles added, weak peaks dropped.
+
+    Args:
+        g: (M,) rising, 1/Å.
+        squared_amplitude: (M,) |F|^2.
+        wavelength: Å.
+    """
+    two_theta = _two_theta(g, wavelength)
+    theta = np.radians(two_theta / 2)
+    lorentz_polarisation = (1 + np.cos(2 * theta) ** 2) / (np.sin(theta) ** 2 * np.cos(theta))
+    starts = _peak_starts(two_theta)
+    intensity = np.add.reduceat(squared_amplitude * lorentz_polarisation, starts)
     intensity *= 100 / intensity.max()
     kept = intensity > INTENSITY_TOLERANCE
     return Peaks(two_theta[starts][kept], intensity[kept], 1 / g[starts][kept])
@@ -87,6 +96,16 @@ def binned_pattern(peaks: Peaks, n_bins: int = N_BINS) -> np.ndarray:
 def powder_pattern(structure, n_bins: int = N_BINS) -> np.ndarray:
     """Structure to the paper's 1024-bin pattern in one step."""
     return binned_pattern(powder_peaks(structure), n_bins)
+
+
+def _two_theta(g: np.ndarray, wavelength: float) -> np.ndarray:
+    """Bragg: sin(theta) = lambda |g| / 2; degrees."""
+    return np.degrees(2 * np.arcsin(np.minimum(wavelength * g / 2, 1.0)))
+
+
+def _peak_starts(two_theta: np.ndarray) -> np.ndarray:
+    """Index of the first reflection of each peak: one peak a multiple of the tolerance, as in pymatgen."""
+    return np.flatnonzero(np.diff(np.round(two_theta / TWO_THETA_TOLERANCE), prepend=-1.0))
 
 
 def _scattering(symbol: str, s: np.ndarray) -> np.ndarray:
