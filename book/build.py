@@ -75,7 +75,10 @@ def run(source: Path, params: Path, executed: Path, fresh: bool) -> str:
             kernel_name="python3",
             cwd=source.parent,  # where JupyterLab would run it
             progress_bar={"desc": source.stem, "leave": False, "disable": not sys.stderr.isatty()},
-            config=Config(KernelManager={"transport": "ipc"}),  # no port to guard
+            config=Config(
+                KernelManager={"transport": "ipc"},  # no port to guard
+                NotebookClient={"store_widget_state": False},  # megabytes that no page shows
+            ),
             extra_arguments=["--IPKernelApp.log_level=CRITICAL"],  # it calls its own shutdown an error
         )
     except papermill.PapermillExecutionError as error:

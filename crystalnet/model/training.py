@@ -147,7 +147,9 @@ def _losses(network, drawn, kl_weight: float, generator: torch.Generator) -> tup
 
 def validation_ssim(model, store: Store, inputs, settings: TrainingParams) -> float:
     """Mean over validation crystals of the best SSIM of samples and rotations, on a coarse grid (paper)."""
-    stride = store.n // settings.val_grid
+    # every stride-th voxel, with the largest stride that the grid is a multiple of
+    fits = (d for d in range(1, store.n + 1) if store.n % d == 0 and store.n // d >= settings.val_grid)
+    stride = max(fits, default=1)
     n = store.n // stride
     best = []
     for row in store.indices("val", settings.max_val):
