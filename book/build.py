@@ -174,6 +174,7 @@ def main() -> None:
     if not params.exists():
         profiles = sorted(file.stem for file in params.parent.glob("*.yaml"))
         parser.error(f"no params/{params.name}. Choose one of: {', '.join(profiles)}.")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # small steps; training sets its own number of threads
     os.environ |= {"PLOTLY_RENDERER": "plotly_mimetype", "JUPYTER_PREFER_ENV_PATH": "1"}
     for number, name in enumerate([*names[1:], names[0]], 1):  # the first page shows what the others found
         print(f"[{number}/{len(names)}] {name}", flush=True)
