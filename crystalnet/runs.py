@@ -67,6 +67,12 @@ class Run:
     def __init__(self, params: Params, folder=None, progress: bool = True):
         self.params = params
         self.folder = Path(folder) if folder else repository_root() / "_build" / "runs"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CrystalNetError(
+                f"{self.folder} cannot hold results ({error}). Choose another folder."
+            ) from None
         self.progress = progress
         self._cleaned: dict[str, Cleaned] = {}
         self._stores: dict[str, Store] = {}

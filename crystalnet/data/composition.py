@@ -39,4 +39,5 @@ def known_composition(
             if len(present) > 1:
                 digest = hashlib.sha256(f"{seed}/{material_id}".encode()).digest()
                 row[present[int.from_bytes(digest[:8]) % len(present)]] = False
-    return (known / known.sum(1, keepdims=True)).astype(np.float32)
+    n_known = np.maximum(known.sum(1, keepdims=True), 1)  # a crystal that could not be computed has none
+    return (known / n_known).astype(np.float32)

@@ -25,7 +25,6 @@ from tqdm.auto import tqdm
 from crystalnet.data.crystals import Crystal, composition_vector
 from crystalnet.errors import CrystalNetError
 from crystalnet.hardware import n_cores
-from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.density import GRID, chgcar_cmed, promolecule_cmed
 from crystalnet.physics.diffraction import N_BINS, powder_pattern
 
@@ -119,12 +118,7 @@ def build_store(
             "The data set would be empty. Choose a source or a filter that leaves crystals."
         )
     digest, failures = hashlib.sha256(), Counter()
-    jobs = (
-        delayed(_pattern_and_cmed)(
-            Atoms.of(crystal.symmetrized), Atoms.of(crystal.structure), crystal.chgcar, n, chgcar_method
-        )
-        for _, crystal in rows
-    )
+    jobs = (delayed(_pattern_and_cmed)(crystal, n, chgcar_method) for _, crystal in rows)
     results = Parallel(n_jobs=workers or n_cores(), return_as="generator")(jobs)
     try:
         with h5py.File(part, "w") as file:
@@ -166,12 +160,15 @@ def build_store(
     return Store(path)
 
 
-def _pattern_and_cmed(symmetrized: Atoms, atoms: Atoms, chgcar, n: int, chgcar_method: str):
+def _pattern_and_cmed(crystal: Crystal, n: int, chgcar_method: str):
     """(pattern float32, cmed float16) of one crystal, or the reason why not."""
     try:
-        cmed = chgcar_cmed(chgcar, n, chgcar_method) if chgcar else promolecule_cmed(atoms, n)
+        if crystal.chgcar:
+            cmed = chgcar_cmed(crystal.chgcar, n, chgcar_method)
+        else:
+            cmed = promolecule_cmed(crystal.structure, n)
         if np.abs(cmed).max() > np.finfo(np.float16).max:
             return "the density has spikes above 65504 e/Å^3, as all-electron files do near the nuclei"
-        return powder_pattern(symmetrized), cmed.astype(np.float16)
+        return powder_pattern(crystal.symmetrized), cmed.astype(np.float16)
     except CrystalNetError as error:
         return str(error)

@@ -54,7 +54,7 @@ def resume(path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: d
     if not Path(path).exists():
         return []
     tensors, header = _read(path)
-    if json.loads(header["settings"]) != settings or json.loads(header["model"]) != model.settings:
+    if [json.loads(header.get(part, "null")) for part in ("settings", "model")] != [settings, model.settings]:
         raise CrystalNetError(
             f"{path} belongs to a run with other settings. Delete its folder to start anew, or use"
             " its settings."

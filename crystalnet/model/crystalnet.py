@@ -104,6 +104,10 @@ class CrystalNet(nn.Module):
         """
         pattern = self._checked(pattern, self.settings["n_bins"], "pattern")
         composition = self._checked(composition, N_ELEMENTS, "composition")
+        if len(pattern) != len(composition):
+            raise CrystalNetError(
+                f"{len(pattern)} patterns do not go with {len(composition)} compositions. Give pairs."
+            )
         was_training = self.training
         self.eval()
         latents = self.encode(pattern, composition)

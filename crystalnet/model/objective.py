@@ -5,6 +5,8 @@ L = mean |rho_pred - rho| + kl_weight (KL_pattern + KL_composition)
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from crystalnet.model.encoders import Latent
@@ -58,4 +60,4 @@ def learning_rate(
     while epoch >= length:
         epoch -= length
         length *= restart_factor
-    return lowest + (highest - lowest) * (1 + torch.cos(torch.tensor(torch.pi * epoch / length)).item()) / 2
+    return lowest + (highest - lowest) * (1 + math.cos(math.pi * epoch / length)) / 2

@@ -47,10 +47,13 @@ def train(
         validated), seconds.
 
     Raises:
-        CrystalNetError: too few crystals, or a loss that is no longer a number.
+        CrystalNetError: too few crystals, a folder that cannot be made, or a loss that is no longer a number.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CrystalNetError(f"{folder} cannot be made ({error}). Choose another folder.") from None
     rows = store.indices("train")
     if len(rows) < 2:
         raise CrystalNetError(
