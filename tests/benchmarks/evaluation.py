@@ -18,7 +18,7 @@ N_SAMPLES, REPEATS = 5, 3
 
 
 def crystals() -> dict[str, torch.Tensor]:
-    """Promolecules of four cubic types in their primitive cells: the more symmetric, the fewer views differ."""
+    """Promolecules of four cubic types in primitive cells: the more symmetric, the fewer views differ."""
     sites = {
         "perovskite": ("Pm-3m", 3.905, ["Sr", "Ti", "O"], [[0, 0, 0], [0.5] * 3, [0.5, 0.5, 0]]),
         "rock salt": ("Fm-3m", 5.64, ["Na", "Cl"], [[0, 0, 0], [0.5] * 3]),
