@@ -47,19 +47,21 @@ def gallery(rows: list[dict]) -> go.Figure:
     return styled(figure, 40 + lines * (PICTURE_HEIGHT + STRIP_HEIGHT + 16), margin_t=28)
 
 
-def multi_view(truth, predictions, title: str = "") -> go.Figure:
+def multi_view(truth, predictions, title: str = "", labels=None) -> go.Figure:
     """The truth and sampled predictions from three camera angles, in the manner of the paper's Fig. 2.
 
     Args:
         truth: (n, n, n), e/Å^3; its default levels are drawn for all.
         predictions: (K, n, n, n).
+        labels: their K names, by default 'sample 1' and so on.
     """
+    labels = labels or [f"sample {k}" for k in range(1, 1 + len(predictions))]
     levels = default_levels(checked(truth))
     figure = make_subplots(
         len(VIEWS),
         1 + len(predictions),
         row_titles=list(VIEWS),
-        column_titles=["truth", *[f"sample {k}" for k in range(1, 1 + len(predictions))]],
+        column_titles=["truth", *labels],
         horizontal_spacing=0.01,
         vertical_spacing=0.01,
     )
