@@ -27,7 +27,10 @@ class Group(BaseModel):
 class DataParams(Group):
     """Where crystals come from and how they are split (paper, 'Dataset')."""
 
-    source: str = Field("prototypes", description="'prototypes' (embedded), or a file or folder of crystals")
+    source: str = Field(
+        "prototypes",
+        description="'prototypes' (embedded), 'materials_project' (with a key), or a file or folder",
+    )
     crystal_systems: tuple[CrystalSystem, ...] = Field(
         ("cubic", "trigonal"), description="one model for each"
     )
@@ -37,12 +40,33 @@ class DataParams(Group):
     max_atoms: int | None = Field(
         None, ge=1, description="crystals with more atoms in the primitive cell are left out"
     )
-    split: Literal["random", "published"] = Field(
-        "random", description="'published' takes the source's own labels"
+    id_lists: str | None = Field(
+        None,
+        description="folder of the authors' id lists; the crystals they name are taken, with their split",
+    )
+    split: Literal["random", "published", "no_swap_neighbour", "held_out_types", "held_out_pairs"] = Field(
+        "random", description="'published' takes the source's own labels or those of id_lists"
+    )
+    cell: Literal["given", "canonical"] = Field(
+        "given", description="'canonical': one origin and choice of axes for every crystal of a type"
+    )
+    density: Literal["promolecule", "dft", "available"] = Field(
+        "available", description="'available': DFT for crystals that bring one, promolecule for all others"
     )
     n_grid: int = Field(50, ge=14, description="voxels an axis of a CMED")
     chgcar_method: Literal["fourier", "paper"] = Field("fourier", description="how a CHGCAR becomes a CMED")
-    seed: int = Field(0, description="of the embedded crystals and the random split")
+    seed: int = Field(0, description="of the embedded crystals and the split's draw")
+    compare_densities: tuple[str, ...] = Field(
+        (), description="folders of DFT densities that chapter 3 sets beside promolecules, with its own set"
+    )
+    connections: int = Field(4, ge=1, le=16, description="downloads at the same time")
+    keep_chgcar: bool = Field(
+        False, description="keep downloaded CHGCARs, about 10 MB each, beside the CMEDs"
+    )
+    refresh: bool = Field(False, description="ask the source again, for what failed before")
+    scheduler: str | None = Field(
+        None, description="address of a Dask scheduler whose workers build the data; null: this machine"
+    )
 
 
 class ModelParams(Group):
@@ -91,6 +115,11 @@ class EvaluationParams(Group):
     n_samples: int = Field(5, ge=1, description="guesses of the 'paper' protocol")
     max_test: int | None = Field(500, ge=1, description="first so many test crystals")
     seed: int = Field(0, description="of the guesses")
+    densities: str | None = Field(
+        None,
+        description="folder of DFT densities by material id, the truth instead of the data set's; the test"
+        " crystals without one are passed over",
+    )
 
 
 class AblationParams(Group):

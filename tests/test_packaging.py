@@ -14,7 +14,10 @@ ROOT = Path(__file__).parent.parent
 CONDA_NAMES = {"pytorch": "torch"}  # conda -> PyPI
 CONDA_ONLY = {"python", "pip"}
 # folders and modules of crystalnet/, each importing only from itself and those before it
-LAYERS = ["errors", "hardware", "physics", "data", "params", "model", "solve", "show", "provenance", "runs"]
+LAYERS = [
+    *("errors", "hardware", "physics", "data", "params", "model", "solve", "show"),
+    *("provenance", "results", "datasets", "runs"),
+]
 SOURCES = sorted(set((ROOT / "crystalnet").rglob("*.py")) - {ROOT / "crystalnet" / "__init__.py"})
 
 

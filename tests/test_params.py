@@ -71,7 +71,7 @@ def test_a_profile_changes_what_it_names_alone():
         ({"trainig": {"epochs": 3}}, ["trainig", "not a setting", "training", "evaluation"]),
         ({"training": {"epochs": 0}}, ["training.epochs = 0", "greater than or equal to 1"]),
         ({"training": {"epochs": "many"}}, ["training.epochs = 'many'", "integer"]),
-        ({"data": {"split": "best"}}, ["data.split = 'best'", "'random' or 'published'"]),
+        ({"data": {"split": "best"}}, ["data.split = 'best'", "'published'", "'held_out_types'"]),
         ({"data": {"crystal_systems": ["cubist"]}}, ["data.crystal_systems", "'cubist'", "'cubic'"]),
         ({"ablations": {"levels": ["none"]}}, ["ablations.levels", "'none'", "'no_formula'"]),
         ({"training": 3}, ["training must be a mapping", "3"]),

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
+from crystalnet.data.building import build_store
 from crystalnet.data.crystals import Crystal
-from crystalnet.data.store import Store, build_store
+from crystalnet.data.store import Store
 from crystalnet.physics.density import promolecule_cmed
 from crystalnet.physics.similarity import psnr, ssim
 from crystalnet.physics.symmetry import ROTATIONS, lattice_operations, rotate

@@ -64,14 +64,17 @@ def test_a_folder_of_every_structure_format(tmp_path):
     (tmp_path / "mp-7").mkdir()
     (tmp_path / "mp-7" / "CHGCAR").write_text(chgcar(NACL))
     (tmp_path / "README.md").write_text("not a crystal")
-    crystals = {crystal.material_id: crystal for crystal in read_crystals(tmp_path)}
+    crystals = {crystal.material_id: crystal for crystal in read_crystals(tmp_path).crystals}
     assert set(crystals) == {"halite", "iron", "layered", "zipped", "mp-7"}
     assert [crystals[k].space_group for k in ("halite", "iron", "layered", "zipped")] == [225, 229, 164, 164]
     assert [len(crystals[k].structure) for k in ("halite", "iron", "layered", "mp-7")] == [2, 1, 3, 8]
-    assert crystals["mp-7"].chgcar == tmp_path / "mp-7" / "CHGCAR" and crystals["halite"].chgcar is None
+    assert (
+        crystals["mp-7"].density_file == tmp_path / "mp-7" / "CHGCAR"
+        and crystals["halite"].density_file is None
+    )
     np.testing.assert_allclose(crystals["mp-7"].structure.lattice.matrix, NACL.lattice.matrix)
-    assert [c.material_id for c in read_crystals(tmp_path, "trigonal")] == ["layered", "zipped"]
-    assert [c.material_id for c in read_crystals(tmp_path, "cubic", limit=1)] == ["iron"]
+    assert [c.material_id for c in read_crystals(tmp_path, "trigonal").crystals] == ["layered", "zipped"]
+    assert [c.material_id for c in read_crystals(tmp_path, "cubic", limit=1).crystals] == ["iron"]
 
 
 def test_a_table_of_cifs(tmp_path):
@@ -79,13 +82,13 @@ def test_a_table_of_cifs(tmp_path):
     pd.DataFrame(
         {"material_id": [1, 2, 3], "cif": [cif(NACL), cif(FE), cif(CDI2)], "e_above_hull": [0, 0.1, np.nan]}
     ).to_csv(path)
-    crystals = read_crystals(path)
+    crystals = read_crystals(path).crystals
     assert [(c.material_id, c.formula, c.stable) for c in crystals] == [
         ("1", "NaCl", True),
         ("2", "Fe", False),
         ("3", "CdI2", True),
     ]
-    assert [c.formula for c in read_crystals(path, "trigonal")] == ["CdI2"]
+    assert [c.formula for c in read_crystals(path, "trigonal").crystals] == ["CdI2"]
 
 
 @pytest.mark.parametrize("name", ["some.jsonl", "some.jsonl.gz"])
@@ -97,8 +100,8 @@ def test_json_lines_keep_their_cells_and_splits(tmp_path, name):
         row(CDI2, 164, "mp-4", split="val", match="formula, ambiguous"),
         row(FE, 229, "mp-5", e_above_hull=0.2),
     ]
-    crystals = read_crystals(json_lines(tmp_path / name, rows))
-    assert [(c.material_id, c.split, c.stable, len(c.structure)) for c in crystals] == [
+    crystals = read_crystals(json_lines(tmp_path / name, rows)).crystals
+    assert [(c.material_id, c.split, c.stable, len(c.atoms.symbols)) for c in crystals] == [
         ("mp-1", "train", False, 8),
         ("mp-2", "train", True, 2),
         ("mp-3", "test", True, 3),
@@ -113,7 +116,7 @@ def test_json_lines_keep_their_cells_and_splits(tmp_path, name):
 def test_a_limit_takes_every_split_in_its_share(tmp_path, limit, shares):
     names = ["train_unstable"] * 80 + ["val"] * 5 + ["test"] * 15
     rows = [row(FE, 229, f"mp-{i}", split=split) for i, split in enumerate(names)]
-    crystals = read_crystals(json_lines(tmp_path / "a.jsonl", rows), limit=limit)
+    crystals = read_crystals(json_lines(tmp_path / "a.jsonl", rows), limit=limit).crystals
     assert tuple(sum(c.split == s for c in crystals) for s in ("train", "val", "test")) == shares
     places = [int(c.material_id[3:]) for c in crystals if c.split == "train"]
     assert np.ptp(np.diff(places)) <= 1 if len(places) > 1 else places == [0]  # evenly spaced
@@ -134,7 +137,7 @@ def test_bad_rows_are_left_out_with_one_warning_that_counts_reasons(tmp_path):
     rows += [row(curium, 221, "mp-4"), row(curium, 221, "mp-5"), row(NACL, 225), row(NACL, 225)]
     path = json_lines(tmp_path / "a.jsonl", rows)
     with pytest.warns(UserWarning) as caught:
-        (crystal,) = read_crystals(path)
+        (crystal,) = read_crystals(path).crystals
     assert crystal.formula == "NaCl"
     (message,) = [str(warning.message) for warning in caught]
     assert "left out 8" in message
@@ -201,17 +204,17 @@ def test_wrong_arguments_are_refused(tmp_path):
 def test_real_chgcars_keep_their_cells(shared_data):
     folder = shared_data / "data/chgcar"
     index = {entry["file"]: entry for entry in json.loads((folder / "index.json").read_text())}
-    crystals = read_crystals(folder)
+    crystals = read_crystals(folder).crystals
     assert len(crystals) == len(index)
     for crystal in crystals:
-        entry = index[crystal.chgcar.name]
+        entry = index[crystal.density_file.name]
         assert crystal.space_group == entry["spacegroup"]
         assert crystal.structure.volume == pytest.approx(entry["vol"], rel=1e-3)
 
 
 @pytest.mark.parametrize("system", ["cubic", "trigonal"])
 def test_the_published_split_is_read_in_its_shares(system, shared_data):
-    crystals = read_crystals(shared_data / "data/structures/paper_split.jsonl.gz", system, limit=200)
+    crystals = read_crystals(shared_data / "data/structures/paper_split.jsonl.gz", system, limit=200).crystals
     assert len(crystals) == 200 and {c.crystal_system for c in crystals} == {system}
     assert {c.split for c in crystals} == {"train", "val", "test"}
     assert all(c.stable for c in crystals if c.split != "train")

@@ -8,8 +8,9 @@ import torch
 from pymatgen.core import Structure
 from torch import nn
 
+from crystalnet.data.building import build_store
 from crystalnet.data.crystals import Crystal
-from crystalnet.data.store import Store, build_store
+from crystalnet.data.store import Store
 from crystalnet.errors import CrystalNetError
 from crystalnet.model import checkpoints, training
 from crystalnet.model.crystalnet import CrystalNet

@@ -25,8 +25,10 @@ from typing import NamedTuple
 import numpy as np
 from pymatgen.core import Element, Structure
 
-from crystalnet.data.crystals import Crystal, crystal_from_structure, supported_elements
+from crystalnet.data.checks import supported_elements
+from crystalnet.data.crystals import Crystal, crystal_from_structure
 from crystalnet.errors import CrystalNetError
+from crystalnet.physics.atoms import Atoms
 
 # Our choices, for fillings that are often known compounds, in number enough to learn from.
 MAX_ATOMS = 24  # in a type's primitive cell
@@ -113,14 +115,15 @@ def structure_types(crystal_system: str, max_atoms: int = MAX_ATOMS) -> tuple[St
     chemistry = _chemistry()
     types = []
     for crystal in _library():
-        symbols = [site.specie.symbol for site in crystal.structure]
+        symbols = crystal.atoms.symbols.tolist()
         known = set(symbols) <= set(chemistry.symbols)
         if crystal.crystal_system != crystal_system or len(symbols) > max_atoms or not known:
             continue
         own = list(dict.fromkeys(symbols))
         element_of_site = np.array([own.index(symbol) for symbol in symbols])
-        distances = crystal.structure.distance_matrix
-        np.fill_diagonal(distances, _shortest_translation(crystal.structure))
+        structure = crystal.structure
+        distances = structure.distance_matrix
+        np.fill_diagonal(distances, _shortest_translation(structure))
         contacts = [
             [distances[np.ix_(element_of_site == a, element_of_site == b)].min() for b in range(len(own))]
             for a in range(len(own))
@@ -247,10 +250,10 @@ def _filled(structure_type: StructureType, elements: np.ndarray, material_id: st
         structure_type.radii(np.array([elements, structure_type.elements]))
     )
     symbols = np.array(_chemistry().symbols)[elements][structure_type.element_of_site]
-    lattice = library.structure.lattice.matrix * (new / own) ** (1 / 3)
+    lattice = library.atoms.lattice * (new / own) ** (1 / 3)
     return Crystal(
         material_id,
-        Structure(lattice, list(symbols), library.structure.frac_coords),
+        Atoms(lattice, library.atoms.frac_coords, symbols),
         library.space_group,  # different elements stay different, so the symmetry is the type's
         library.crystal_system,
         structure_type=library.structure_type,

@@ -1,26 +1,44 @@
 r"""The Cartesian mapped electron density (CMED): valence density in e/Å^3 on an n x n x n grid of fractional
 coordinates i / n of the primitive cell (paper, Methods, 'Charge Density').
 
-Two sources give it: the promolecule (spherical atoms superposed) and a VASP CHGCAR. Given a lattice, the
-CMED maps back to real space without loss: the value stays, the point moves.
+The promolecule superposes spherical atoms; calculated densities come from files (`data.densities`). Given a
+lattice, a CMED maps back to real space without loss: the value stays, the point moves.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
+from functools import cache, lru_cache
+from itertools import permutations, product
 
 import numpy as np
+import torch
 
-from crystalnet.errors import CrystalNetError
-from crystalnet.physics.atoms import Atoms
+from crystalnet.physics.scattering import Sites, chunks, phase_sums, sites_by_element, slots
 from crystalnet.physics.tables import valence
 
 GRID = 50  # the paper's voxels an axis
 BOHR = 0.529177210903  # Å, CODATA 2018
 
+_N_GAUSSIANS = 10  # the most that the table of valence densities gives an atom
+_CHUNK = {"cpu": 2**17, "accelerator": 2**20}  # coefficients a chunk, some 100 bytes each; our choice
+_SAME = {torch.float32: 1e-6, torch.float64: 1e-12}  # relative, our choice: |G|^2 nearer than this are equal
+
+# ways to exchange the axes and turn some of them round, (24, 3, 3); not all of them, since |G| = |-G|
+_TURNS = np.array(
+    [np.eye(3)[list(p)] * (1, s, t) for p in permutations(range(3)) for s, t in product((1, -1), repeat=2)]
+)
+
 
 def promolecule_cmed(structure, n: int = GRID) -> np.ndarray:
-    r"""Superposed spherical valence densities of the free atoms.
+    """One crystal's superposed atoms, (n, n, n) float64: see `promolecule_cmeds`."""
+    return promolecule_cmeds([structure], n)[0].numpy()
+
+
+def promolecule_cmeds(
+    structures: Sequence, n: int = GRID, device=None, dtype: torch.dtype = torch.float64
+) -> torch.Tensor:
+    r"""Superposed spherical valence densities of the free atoms, for many crystals at once.
 
         rho(x) = 1/V \sum_G \sum_j f_j(|G|) exp(2 pi i G . (x - x_j)),    |G_i| < n / 2
 
@@ -30,87 +48,108 @@ def promolecule_cmed(structure, n: int = GRID) -> np.ndarray:
     on any truncated grid, VASP's included.
 
     Args:
-        structure: an ordered pymatgen Structure, or Atoms.
+        structures: ordered pymatgen Structures, or Atoms.
         n: voxels an axis.
+        device: where to compute and leave them; the CPU unless given.
+        dtype: torch.float64, or torch.float32 for half the time and 1e-5 of the maximum.
 
     Returns:
-        (n, n, n) float64, e/Å^3.
+        (B, n, n, n) of the dtype, e/Å^3.
 
     Raises:
-        CrystalNetError: a disordered or empty structure, or an element outside H-Pu.
+        CrystalNetError: a disordered or empty structure, or an element outside H-Pu; the message counts out
+            the crystal.
     """
-    atoms = Atoms.of(structure)
-    reciprocal = 2 * np.pi * BOHR * np.linalg.inv(atoms.lattice).T  # 1/Bohr, rows
-    full, half = np.fft.fftfreq(n, 1 / n), np.arange(n // 2 + 1.0)
-    hkl = np.stack(np.meshgrid(full, full, half, indexing="ij"), -1)  # (n, n, n/2+1, 3)
-    q_squared = np.einsum("...i,ij,...j->...", hkl, reciprocal @ reciprocal.T, hkl, optimize=True)
-    coefficients = np.zeros(q_squared.shape, complex)
-    for symbol in dict.fromkeys(atoms.symbols):
-        first, second, third = (
-            np.exp(-2j * np.pi * np.outer(x, axis))
-            for axis, x in zip((full, full, half), atoms.frac_coords[atoms.symbols == symbol].T, strict=True)
-        )
-        plane = (first[:, :, None] * second[:, None, :]).reshape(len(first), -1)
-        coefficients += (plane.T @ third).reshape(q_squared.shape) * _valence_form_factor(symbol, q_squared)
-    if n % 2 == 0:  # the Nyquist planes hold one of each +-n/2 pair only: leaving them out keeps the symmetry
-        coefficients[n // 2], coefficients[:, n // 2], coefficients[:, :, n // 2] = 0, 0, 0
-    return np.fft.irfftn(coefficients, s=(n, n, n), axes=(0, 1, 2)) * (n**3 / atoms.volume)
+    device = torch.device(device or "cpu")
+    crystals = sites_by_element(structures, _gaussians)
+    lattices = np.array([crystal.lattice for crystal in crystals]).reshape(-1, 3, 3)
+    reciprocal = 2 * np.pi * BOHR * np.linalg.inv(lattices).mT  # 1/Bohr, rows
+    limit = _CHUNK.get(device.type, _CHUNK["accelerator"])
+    cmeds = torch.empty(len(crystals), n, n, n, dtype=dtype, device=device)
+    for turns, alike in _by_symmetry(reciprocal, _SAME[dtype]).items():
+        boxes = np.full((len(alike), 3), (n, n, n // 2 + 1))
+        for members in chunks([crystals[i] for i in alike], boxes, limit):
+            rows = [alike[i] for i in members]
+            q_squared, which = _distinct_q_squared(reciprocal[rows], n, turns, device, dtype)
+            coefficients = _coefficients([crystals[i] for i in rows], q_squared, which, n)
+            cmeds[rows] = torch.fft.irfftn(coefficients, s=(n, n, n), dim=(1, 2, 3), norm="forward")
+    return cmeds
 
 
-def _valence_form_factor(symbol: str, q_squared: np.ndarray) -> np.ndarray:
-    """Fourier transform of the spherical valence density, in electrons, at q^2 in 1/Bohr^2."""
-    atom = valence(symbol)
-    weights = atom.coefficients * (np.pi / atom.exponents) ** 1.5  # electrons in each Gaussian
-    total = np.zeros_like(q_squared)
-    for weight, exponent in zip(weights, atom.exponents, strict=True):
-        total += weight * np.exp(q_squared * (-0.25 / exponent))
-    return total
-
-
-def chgcar_cmed(chgcar, n: int = GRID, method: str = "fourier") -> np.ndarray:
-    """CMED of a VASP CHGCAR through mp-pyrho.
+def _coefficients(
+    crystals: list[Sites], q_squared: torch.Tensor, which: torch.Tensor, n: int
+) -> torch.Tensor:
+    """1/V sum_j f_j(|G|) exp(-2 pi i G . x_j), complex, (b, n, n, n // 2 + 1): half of them are enough.
 
     Args:
-        chgcar: a path (.gz allowed) or a pymatgen Chgcar.
+        crystals: sorted as `slots` needs them.
+        q_squared: (b, D) the distinct |G|^2 of each crystal, 1/Bohr^2.
+        which: (b, N) for each G of the half grid, the place of its |G|^2 in all of `q_squared` laid flat.
         n: voxels an axis.
-        method: 'fourier' interpolates by Fourier series, as the paper says: exact for a band-limited
-            density and in the electron count. 'paper' does what its released code does: up-sampling by
-            Fourier, 50 // min(grid) + 1 times, then linear interpolation, which loses or gains electrons
-            where a density has spikes.
-
-    Returns:
-        (n, n, n) float64, e/Å^3.
-
-    Raises:
-        CrystalNetError: a file that is not a whole CHGCAR, or an unknown method.
     """
-    from pyrho.charge_density import ChargeDensity
-    from pyrho.utils import interpolate_fourier
+    device, dtype, axes = q_squared.device, q_squared.dtype.to_complex(), _axes(n)
+    coefficients = torch.zeros(len(crystals), *map(len, axes), dtype=dtype, device=device)
+    volumes = np.abs(np.linalg.det([crystal.lattice for crystal in crystals]))[:, None]
+    for slot in slots(crystals):
+        b = len(slot.entries)
+        electrons, rates = slot.entries[..., slot.entries.any((0, 1))].swapaxes(0, 1)  # (b, Gaussians)
+        weights, rates = (torch.from_numpy(x).to(q_squared) for x in (electrons / volumes[:b], rates))
+        gaussians = (rates[..., None] * q_squared[:b, None]).exp2_()
+        f = (weights[:, None] @ gaussians).to(dtype).view(-1).index_select(0, which[:b].view(-1))
+        phases = phase_sums(slot, axes, device, dtype)
+        coefficients[:b].addcmul_(phases, f.view(phases.shape))
+    if n % 2 == 0:  # the Nyquist planes hold one of each +-n/2 pair only: leaving them out keeps the symmetry
+        coefficients[:, n // 2], coefficients[:, :, n // 2], coefficients[..., n // 2] = 0, 0, 0
+    return coefficients
 
-    charge = ChargeDensity.from_pmg(read_chgcar(chgcar) if isinstance(chgcar, str | Path) else chgcar)
-    if method == "fourier":
-        return np.real(interpolate_fourier(charge.normalized_data["total"], [n, n, n]))
-    if method == "paper":
-        up_sample = n // min(charge.grid_shape) + 1
-        return charge.get_transformed(np.eye(3), [n, n, n], up_sample=up_sample).normalized_data["total"]
-    raise CrystalNetError(f"Unknown CHGCAR method {method!r}. Choose 'paper' or 'fourier'.")
+
+def _distinct_q_squared(
+    reciprocal: np.ndarray, n: int, turns: bytes, device: torch.device, dtype: torch.dtype
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`q_squared` and `which` of `_coefficients`, for crystals of one symmetry."""
+    distinct, which = (torch.from_numpy(x).to(device) for x in _distinct(n, turns))
+    q = torch.from_numpy(reciprocal).to(device, dtype).mT @ distinct.to(dtype).T  # (b, 3, D)
+    starts = torch.arange(len(reciprocal), device=device)[:, None] * len(distinct)
+    return q.square_().sum(1), which + starts
 
 
-def read_chgcar(path):
-    """A pymatgen Chgcar from a file; anything but a whole, finite CHGCAR is one clear error."""
-    from pymatgen.io.vasp import Chgcar
+def _axes(n: int) -> list[np.ndarray]:
+    """Indices of G along each axis, negated: their phases are those of -G."""
+    return [-np.fft.fftfreq(n, 1 / n), -np.fft.fftfreq(n, 1 / n), -np.arange(n // 2 + 1.0)]
 
-    try:
-        chgcar = Chgcar.from_file(str(path))
-    except FileNotFoundError:
-        raise CrystalNetError(f"There is no file {path}. Check the path.") from None
-    except Exception as error:  # the parser fails in many ways on a cut or foreign file
-        raise CrystalNetError(
-            f"{path} is not a whole CHGCAR ({type(error).__name__}: {error}). Fetch or write it again."
-        ) from None
-    if not np.isfinite(chgcar.data["total"]).all():
-        raise CrystalNetError(f"{path} holds values that are not finite numbers. Fetch or write it again.")
-    return chgcar
+
+def _by_symmetry(reciprocal: np.ndarray, same: float) -> dict[bytes, list[int]]:
+    """Crystals (their positions) by the turns of the axes that leave every |G| of theirs what it is."""
+    metric = reciprocal @ reciprocal.mT
+    turned = _TURNS.mT @ metric[:, None] @ _TURNS  # (B, 24, 3, 3)
+    off = np.abs(turned - metric[:, None]).max((2, 3)) / np.abs(metric).max((1, 2))[:, None]
+    groups: dict[bytes, list[int]] = {}
+    for i, leaves in enumerate(off <= same):
+        groups.setdefault(leaves.tobytes(), []).append(i)
+    return groups
+
+
+@lru_cache(maxsize=32)
+def _distinct(n: int, turns: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Indices (D, 3) of which no two have the same |G| by symmetry, and for each G of the half grid, laid
+    flat, the one of these that has its |G|."""
+    hkl = np.stack(np.meshgrid(*_axes(n), indexing="ij"), -1).reshape(-1, 3)
+    key = np.zeros(len(hkl))
+    for turn in _TURNS[np.frombuffer(turns, bool)]:  # of all G that a turn makes equal, the largest key
+        key = np.maximum(key, np.abs(hkl @ turn.T @ ((n + 1) ** 2, n + 1, 1)))
+    _, first, which = np.unique(key, return_index=True, return_inverse=True)
+    return hkl[first], which
+
+
+@cache
+def _gaussians(symbol: str) -> np.ndarray:
+    """An element's valence density in reciprocal space, (2, _N_GAUSSIANS): the electrons in each Gaussian and
+    the rates (Bohr^2) in f(q) = sum_k electrons_k 2^(rate_k q^2). Powers of 2 are faster than those of e."""
+    atom = valence(symbol)
+    rows = np.zeros((2, _N_GAUSSIANS))
+    rows[0, : len(atom.exponents)] = atom.coefficients * (np.pi / atom.exponents) ** 1.5
+    rows[1, : len(atom.exponents)] = -0.25 / atom.exponents / np.log(2)
+    return rows
 
 
 def n_electrons(cmed: np.ndarray, lattice) -> float:

@@ -39,8 +39,7 @@ def density_peaks(cmed, lattice, wavelength: float = MO_K_ALPHA) -> Peaks:
     if not inside.any():
         raise CrystalNetError(f"No reflection lies in reach of wavelength {wavelength} Å. Shorten it.")
     structure_factor = np.fft.fftn(cmed)[inside] * abs(np.linalg.det(lattice)) / n**3
-    order = np.argsort(g[inside], kind="stable")
-    return merged_peaks(g[inside][order], np.abs(structure_factor[order]) ** 2, wavelength)
+    return merged_peaks(g[inside], np.abs(structure_factor) ** 2, wavelength)
 
 
 def density_pattern(cmed, lattice, n_bins: int = N_BINS) -> np.ndarray:

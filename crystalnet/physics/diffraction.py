@@ -1,27 +1,37 @@
-r"""From a structure to its powder pattern: reflections -> peaks -> the 1024 bins that the network reads.
+r"""From structures to powder patterns: reflections -> peaks -> the 1024 bins that the network reads.
 
     F(hkl) = \sum_j f_j(s) exp(2 pi i g . r_j),      s = sin(theta) / lambda = |g| / 2
     I      = |F|^2 (1 + cos^2 2 theta) / (sin^2 theta cos theta)
 
-De Graef & McHenry, Structure of Materials, chapters 11-12. There is no Python loop over reflections: the
-phase factor of a reflection splits into one factor an axis, so that the sum over the atoms of an element
-is a matrix product over the whole box of Miller indices.
+De Graef & McHenry, Structure of Materials, chapters 11-12. Many crystals are computed at once, in float64, on
+any device that has it; one crystal is a batch of one. There is no loop over reflections or atoms.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch.nn.functional import pad
 
 from crystalnet.errors import CrystalNetError
-from crystalnet.physics.atoms import Atoms
+from crystalnet.physics.cells import smallest_cells
+from crystalnet.physics.reflections import half_box, half_sphere, reach
+from crystalnet.physics.scattering import Sites, chunks, named, phase_sums, sites_by_element, slots
 from crystalnet.physics.tables import form_factor
 
 MO_K_ALPHA = 0.71073  # Å, the paper's radiation (Methods, 'X-Ray Diffraction Patterns')
 N_BINS = 1024  # the paper's pattern length
 TWO_THETA_TOLERANCE = 1e-5  # degrees; reflections nearer than this are one peak (pymatgen's constant)
 INTENSITY_TOLERANCE = 1e-3  # per cent of the highest peak; weaker peaks are dropped (pymatgen's constant)
+
+_STEPS = 2 + round(180 / TWO_THETA_TOLERANCE)  # more than the multiples of the tolerance up to 180 degrees
+_MOST = 2**31 // _STEPS  # crystals a chunk: as many times _STEPS as an int32 holds
+_CHUNK = {"cpu": 2**17, "accelerator": 2**20}  # Miller indices a chunk, some 100 bytes each; our choice
+_RADIX = 2**13, 2**15  # torch sorts integers by radix from the second number on; padding pays from the first
 
 
 class Peaks(NamedTuple):
@@ -30,6 +40,16 @@ class Peaks(NamedTuple):
     two_theta: np.ndarray
     intensity: np.ndarray
     d_spacing: np.ndarray
+
+
+class Rings(NamedTuple):
+    """Where the peaks of several crystals are, by crystal and rising angle, (P,) each: the crystal (int32),
+    the smallest |g| (1/Å) of the peak's reflections, its two_theta in degrees, the number of reflections."""
+
+    crystal: torch.Tensor
+    g: torch.Tensor
+    two_theta: torch.Tensor
+    n_reflections: torch.Tensor
 
 
 def powder_peaks(structure, wavelength: float = MO_K_ALPHA, two_theta_range=(0, 180)) -> Peaks:
@@ -44,42 +64,80 @@ def powder_peaks(structure, wavelength: float = MO_K_ALPHA, two_theta_range=(0, 
         CrystalNetError: a disordered or empty structure, an element without form factor, a range or
             wavelength that leaves no reflection.
     """
-    atoms = Atoms.of(structure)
+    ((_, rings, intensity),) = batch_peaks([structure], wavelength, two_theta_range)
+    return _strong_peaks(rings, intensity)
+
+
+def powder_patterns(
+    structures: Sequence, wavelength: float = MO_K_ALPHA, n_bins: int = N_BINS, device=None
+) -> torch.Tensor:
+    """The patterns of many crystals as the network reads them, (B, n_bins) float32: see `binned_pattern`.
+
+    Args:
+        structures: ordered pymatgen Structures, or Atoms.
+        wavelength: Å.
+        n_bins: bins over two_theta 0-180 degrees.
+        device: where to compute and leave them, the CPU unless given; it must know float64.
+
+    Raises:
+        CrystalNetError: as in `powder_peaks`; the message counts out the crystal.
+    """
+    patterns = torch.zeros(len(structures), n_bins, device=device)
+    for rows, rings, intensity in batch_peaks(structures, wavelength, device=patterns.device):
+        patterns[rows] = _binned(rings.crystal, rings.two_theta, intensity, len(rows), n_bins)
+    return patterns
+
+
+def powder_pattern(structure, n_bins: int = N_BINS) -> np.ndarray:
+    """Structure to the paper's 1024-bin pattern in one step, (n_bins,) float32."""
+    return powder_patterns([structure], n_bins=n_bins)[0].numpy()
+
+
+def batch_peaks(
+    structures: Sequence,
+    wavelength: float = MO_K_ALPHA,
+    two_theta_range=(0, 180),
+    device: torch.device | None = None,
+) -> Iterator[tuple[list[int], Rings, torch.Tensor]]:
+    """The peaks of many crystals, a chunk of them at a time; arguments and errors as in `powder_peaks`.
+
+    Yields:
+        the places (b,) of the chunk's crystals among the structures; their `Rings`, where crystal 0 is the
+        first of the chunk; and the intensity of each, the highest of a crystal 100, a weak one 0.
+    """
+    device = device or torch.device("cpu")
     low, high = (2 * np.sin(np.radians(float(t) / 2)) / wavelength for t in two_theta_range)
-    axes, inside, g = _reciprocal_half_sphere(atoms.lattice, low, high)
-    if not len(g):
-        raise CrystalNetError(
-            f"No reflection lies between two_theta {two_theta_range[0]} and {two_theta_range[1]} degrees at"
-            f" wavelength {wavelength} Å. Widen the range or shorten the wavelength."
+    crystals = smallest_cells(sites_by_element(structures, _form_factor_row))
+    lattices = np.array([crystal.lattice for crystal in crystals]).reshape(-1, 3, 3)
+    reaches = reach(lattices, high)
+    limit = _CHUNK.get(device.type, _CHUNK["accelerator"])
+    for rows in chunks(crystals, reaches * (1, 2, 2) + 1, limit, _MOST):
+        axes = half_box(reaches[rows].max(0))
+        positions, g, n_reflections = half_sphere(lattices[rows], axes, low, high, device)
+        if not n_reflections.all():
+            raise CrystalNetError(
+                f"{named(rows[n_reflections.tolist().index(0)], len(structures))}No reflection lies between"
+                f" two_theta {two_theta_range[0]} and {two_theta_range[1]} degrees at wavelength {wavelength}"
+                " Å. Widen the range or shorten the wavelength."
+            )
+        order, ring, rings = merged(g, n_reflections, wavelength)
+        structure_factor = _structure_factors(
+            [crystals[row] for row in rows], axes, positions.index_select(0, order), ring, rings
         )
-    order = np.argsort(g, kind="stable")
-    g = g[order]
-    starts = _peak_starts(_two_theta(g, wavelength))
-    peak_of = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(g)))
-    amplitude = np.zeros(len(g), complex)
-    for symbol in dict.fromkeys(atoms.symbols):
-        phases = _phase_sums(axes, atoms.frac_coords[atoms.symbols == symbol])[inside][order]
-        # within a peak |g| is one number to 1e-7, so that its form factor is computed once
-        amplitude += _scattering(symbol, g[starts] / 2)[peak_of] * phases
-    return merged_peaks(g, np.abs(amplitude) ** 2, wavelength)
+        squared_amplitude = structure_factor.real**2 + structure_factor.imag**2
+        yield rows, rings, _intensity(rings, squared_amplitude, len(rows))
 
 
 def merged_peaks(g: np.ndarray, squared_amplitude: np.ndarray, wavelength: float) -> Peaks:
-    """Reflections to peaks: Lorentz-polarisation factor, equal angles added, weak peaks dropped.
+    """One crystal's reflections to peaks: equal angles added, Lorentz-polarisation factor, no weak peaks.
 
     Args:
-        g: (M,) rising, 1/Å.
+        g: (M,), 1/Å, in any order.
         squared_amplitude: (M,) |F|^2.
         wavelength: Å.
     """
-    two_theta = _two_theta(g, wavelength)
-    theta = np.radians(two_theta / 2)
-    lorentz_polarisation = (1 + np.cos(2 * theta) ** 2) / (np.sin(theta) ** 2 * np.cos(theta))
-    starts = _peak_starts(two_theta)
-    intensity = np.add.reduceat(squared_amplitude * lorentz_polarisation, starts)
-    intensity *= 100 / intensity.max()
-    kept = intensity > INTENSITY_TOLERANCE
-    return Peaks(two_theta[starts][kept], intensity[kept], 1 / g[starts][kept])
+    order, _, rings = merged(torch.from_numpy(g), torch.tensor([len(g)]), wavelength)
+    return _strong_peaks(rings, _intensity(rings, torch.from_numpy(squared_amplitude)[order], 1))
 
 
 def binned_pattern(peaks: Peaks, n_bins: int = N_BINS) -> np.ndarray:
@@ -87,60 +145,94 @@ def binned_pattern(peaks: Peaks, n_bins: int = N_BINS) -> np.ndarray:
 
     Bin = int(n_bins * two_theta / 180); where two peaks meet the higher stays (paper, Methods).
     """
-    pattern = np.zeros(n_bins, np.float32)
-    bins = np.minimum((n_bins * peaks.two_theta / 180).astype(int), n_bins - 1)
-    np.maximum.at(pattern, bins, (peaks.intensity / peaks.intensity.max()).astype(np.float32))
-    return pattern
+    two_theta, intensity = torch.from_numpy(peaks.two_theta), torch.from_numpy(peaks.intensity)
+    return _binned(torch.zeros(len(two_theta), dtype=int), two_theta, intensity, 1, n_bins)[0].numpy()
 
 
-def powder_pattern(structure, n_bins: int = N_BINS) -> np.ndarray:
-    """Structure to the paper's 1024-bin pattern in one step."""
-    return binned_pattern(powder_peaks(structure), n_bins)
+def merged(
+    g: torch.Tensor, n_reflections: torch.Tensor, wavelength: float
+) -> tuple[torch.Tensor, torch.Tensor, Rings]:
+    """Sort reflections into peaks: one peak a multiple of the tolerance, as in pymatgen.
 
+    Args:
+        g: (M,) 1/Å, crystal after crystal.
+        n_reflections: how many each crystal has, (b,).
+        wavelength: Å.
 
-def _two_theta(g: np.ndarray, wavelength: float) -> np.ndarray:
-    """Bragg: sin(theta) = lambda |g| / 2; degrees."""
-    return np.degrees(2 * np.arcsin(np.minimum(wavelength * g / 2, 1.0)))
-
-
-def _peak_starts(two_theta: np.ndarray) -> np.ndarray:
-    """Index of the first reflection of each peak: one peak a multiple of the tolerance, as in pymatgen."""
-    return np.flatnonzero(np.diff(np.round(two_theta / TWO_THETA_TOLERANCE), prepend=-1.0))
-
-
-def _scattering(symbol: str, s: np.ndarray) -> np.ndarray:
-    """Atomic form factor f(s) in electrons at s = sin(theta) / lambda in 1/Å (De Graef & McHenry)."""
-    atom = form_factor(symbol)
-    return atom.z - 41.78214 * s**2 * (atom.a @ np.exp(-np.outer(atom.b, s**2)))
-
-
-def _reciprocal_half_sphere(lattice: np.ndarray, low: float, high: float):
-    """Miller indices with low <= |g| <= high, one of each Friedel pair (|F| is the same for both).
-
-    Returns the three index axes of the enclosing box, the mask of the box, and |g| (1/Å) inside it.
+    Returns:
+        The order (M,) that brings the reflections of a peak together, the peak of each in that order, and the
+        peaks.
     """
-    reciprocal = np.linalg.inv(lattice).T
-    reach = np.floor(high * np.linalg.norm(lattice, axis=1) + 1e-8).astype(int)
-    h, k, l = np.arange(reach[0] + 1), np.arange(-reach[1], reach[1] + 1), np.arange(-reach[2], reach[2] + 1)  # noqa: E741
-    metric = reciprocal @ reciprocal.T
-    g_squared = (
-        (metric[0, 0] * h**2)[:, None, None]
-        + (metric[1, 1] * k**2)[None, :, None]
-        + (metric[2, 2] * l**2)[None, None, :]
-        + 2 * metric[0, 1] * h[:, None, None] * k[None, :, None]
-        + 2 * metric[0, 2] * h[:, None, None] * l[None, None, :]
-        + 2 * metric[1, 2] * k[None, :, None] * l[None, None, :]
-    )
-    inside = (g_squared <= (high + 1e-8) ** 2) & (g_squared >= low**2)
-    inside[0, : reach[1]] = False  # h = 0: the half with k < 0 is the Friedel mate of k > 0
-    inside[0, reach[1], : reach[2] + 1] = False  # h = k = 0: likewise l < 0, and the origin
-    return (h, k, l), inside, np.sqrt(g_squared[inside])
+    crystal = torch.arange(len(n_reflections), dtype=torch.int32, device=g.device)
+    key = (_two_theta(g, wavelength) / TWO_THETA_TOLERANCE).round_().int()
+    key += _STEPS * crystal.repeat_interleave(n_reflections, output_size=len(g))
+    padding = _RADIX[1] - len(g) if _RADIX[0] < len(g) < _RADIX[1] else 0
+    key, order = (x[: len(g)] for x in pad(key, (0, padding), value=2**31 - 1).sort(stable=True))
+    key, ring, n_merged = key.unique_consecutive(return_inverse=True, return_counts=True)
+    smallest = torch.segment_reduce(g.index_select(0, order), "min", lengths=n_merged, unsafe=True)
+    return order, ring, Rings(key // _STEPS, smallest, _two_theta(smallest, wavelength), n_merged)
 
 
-def _phase_sums(axes, frac_coords: np.ndarray) -> np.ndarray:
-    """sum_j exp(2 pi i (h x_j + k y_j + l z_j)) on the box of `axes`, complex (H, K, L)."""
-    first, second, third = (
-        np.exp(2j * np.pi * np.outer(axis, x)) for axis, x in zip(axes, frac_coords.T, strict=True)
-    )
-    plane = (second[:, None, :] * third[None, :, :]).reshape(-1, len(frac_coords))
-    return (first @ plane.T).reshape([len(axis) for axis in axes])
+def _two_theta(g: torch.Tensor, wavelength: float) -> torch.Tensor:
+    """Bragg: sin(theta) = lambda |g| / 2; degrees."""
+    return (g * (wavelength / 2)).clamp_(max=1).asin_().mul_(2).rad2deg_()
+
+
+def _structure_factors(
+    crystals: list[Sites], axes: list[np.ndarray], positions: torch.Tensor, ring: torch.Tensor, rings: Rings
+) -> torch.Tensor:
+    """F (M,), complex, of the reflections at `positions` of the box, each of which belongs to a ring."""
+    device = positions.device
+    structure_factor = torch.zeros(len(positions), dtype=torch.complex128, device=device)
+    crystal = torch.arange(1, len(crystals) + 1, dtype=torch.int32, device=device)
+    n_rings = torch.searchsorted(rings.crystal, crystal)  # of the first crystal, of the first two, and so on
+    ends = torch.stack([n_rings, torch.searchsorted(ring, n_rings)], 1).tolist()
+    s_squared = (rings.g / 2) ** 2
+    for slot in slots(crystals):
+        p, m = ends[len(slot.entries) - 1]
+        # within a peak |g| is one number to 1e-7, so that its form factor is computed once
+        f = _form_factors(slot.entries, rings.crystal[:p], s_squared[:p]).to(torch.complex128)
+        phases = phase_sums(slot, axes, device, torch.complex128).view(-1)
+        structure_factor[:m].addcmul_(f.index_select(0, ring[:m]), phases.index_select(0, positions[:m]))
+    return structure_factor
+
+
+def _form_factors(elements: np.ndarray, crystal: torch.Tensor, s_squared: torch.Tensor) -> torch.Tensor:
+    """f(s) (P,), electrons, of one element a crystal: s = sin(theta) / lambda in 1/Å (De Graef & McHenry)."""
+    z, a, b = torch.from_numpy(elements).to(crystal.device).index_select(0, crystal).split([1, 4, 4], 1)
+    s_squared = s_squared[:, None]
+    return torch.addcmul(z, s_squared, (b * s_squared).exp_().mul_(a).sum(1, keepdim=True)).squeeze(1)
+
+
+@cache
+def _form_factor_row(symbol: str) -> np.ndarray:
+    """z, -41.78214 a and -b of f(s) = z - 41.78214 s^2 sum_k a_k exp(-b_k s^2), in one row (9,)."""
+    atom = form_factor(symbol)
+    return np.array([atom.z, *(-41.78214 * atom.a), *-atom.b])
+
+
+def _intensity(rings: Rings, squared_amplitude: torch.Tensor, n_crystals: int) -> torch.Tensor:
+    """Intensity (P,) of each peak, the highest of its crystal 100; weak peaks are set to zero."""
+    theta = torch.deg2rad(rings.two_theta / 2)
+    lorentz_polarisation = (1 + (2 * theta).cos() ** 2) / (theta.sin() ** 2 * theta.cos())
+    intensity = torch.segment_reduce(squared_amplitude, "sum", lengths=rings.n_reflections, unsafe=True)
+    intensity *= lorentz_polarisation
+    highest = torch.zeros(n_crystals, dtype=intensity.dtype, device=intensity.device)
+    highest.scatter_reduce_(0, rings.crystal.long(), intensity, "amax")
+    intensity *= 100 / highest.index_select(0, rings.crystal)
+    return intensity * (intensity > INTENSITY_TOLERANCE)
+
+
+def _strong_peaks(rings: Rings, intensity: torch.Tensor) -> Peaks:
+    """The peaks of one crystal that are not too weak."""
+    peaks = torch.stack([rings.two_theta, intensity, 1 / rings.g]).numpy()
+    return Peaks(*peaks[:, peaks[1] > 0])
+
+
+def _binned(crystal, two_theta, intensity, n_crystals: int, n_bins: int) -> torch.Tensor:
+    """The highest peak of each bin, (n_crystals, n_bins) float32, the highest of a crystal 1."""
+    patterns = torch.zeros(n_crystals * n_bins, device=intensity.device)
+    bins = (n_bins * two_theta / 180).long().clamp_(max=n_bins - 1) + n_bins * crystal
+    patterns.scatter_reduce_(0, bins, intensity.float(), "amax")
+    patterns = patterns.view(n_crystals, n_bins)
+    return patterns / patterns.amax(1, keepdim=True)

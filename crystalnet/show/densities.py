@@ -9,10 +9,8 @@ from skimage.measure import marching_cubes
 
 from crystalnet.errors import CrystalNetError
 from crystalnet.show.style import (
-    BLUE,
     DIVERGING,
     INK,
-    RED,
     SEQUENTIAL,
     still,
     styled,
@@ -96,23 +94,6 @@ def isosurfaces(cmeds: dict[str, np.ndarray], level=None, lattice=None, stride: 
         figure.add_trace(cell_edges(lattice), 1, col)
     figure.update_scenes(camera=CAMERA)
     return styled(figure, 380, margin={"l": 0, "r": 0, "t": 28 if any(cmeds) else 0, "b": 0})
-
-
-def difference_isosurface(a, b, level: float | None = None, lattice=None, title: str = "") -> go.Figure:
-    """Where a exceeds b (blue) and b exceeds a (red), at +-level of a - b.
-
-    The default level encloses the 4 % of the cell's volume where |a - b| is largest.
-    """
-    difference = checked(a) - checked(b)
-    if level is None:
-        level = float(np.quantile(np.abs(difference), 1 - VOLUME_SHARES[-1]))
-    figure = go.Figure()
-    for sign, colour, name in ((1, BLUE, "more in the first"), (-1, RED, "more in the second")):
-        mesh = surface_mesh(sign * difference, level)
-        figure.add_trace(mesh_trace(*mesh, lattice, colour, 0.8, f"{name}, {level:.3g} e/Å³"))
-    figure.update_traces(showlegend=True)
-    figure.add_trace(cell_edges(lattice)).update_scenes(camera=CAMERA)
-    return styled(figure, 400, title, legend=True)
 
 
 def surface_traces(cmed, levels, lattice=None, stride: int = 2) -> list[go.Mesh3d]:

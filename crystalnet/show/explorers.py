@@ -134,7 +134,7 @@ class LatentExplorer(VBox):
         latent = self._model.latent(self._store.patterns[row], self._compositions[row])
         z = walk(latent, self.first, self.second, self.t, self.noise)
         prediction = self._model.density(z, self._store.n // stride)[0].cpu().numpy()
-        lattice = self._store.crystals[row].structure.lattice.matrix
+        lattice = self._store.crystals[row].atoms.lattice
         patterns = {
             "input, X-ray": self._store.patterns[row],
             "truth, valence": density_pattern(truth, lattice),

@@ -2,7 +2,8 @@
 
 from crystalnet.show.architecture import architecture, system_overview
 from crystalnet.show.curves import ablation_bars, score_distribution, space_group_bars, training_curves
-from crystalnet.show.densities import difference_isosurface, isosurface, isosurfaces, slices
+from crystalnet.show.densities import isosurface, isosurfaces, slices
+from crystalnet.show.difference import difference_isosurfaces
 from crystalnet.show.gallery import gallery, multi_view
 from crystalnet.show.patterns import pattern_overlay, pattern_strip, powder_sticks
 from crystalnet.show.walk import latent_walk
@@ -10,7 +11,7 @@ from crystalnet.show.walk import latent_walk
 __all__ = [
     "ablation_bars",
     "architecture",
-    "difference_isosurface",
+    "difference_isosurfaces",
     "gallery",
     "isosurface",
     "isosurfaces",

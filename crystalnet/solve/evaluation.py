@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
+from crystalnet.data.densities import cmed_from_file
 from crystalnet.data.store import Store
 from crystalnet.physics.symmetry import lattice_operations
 from crystalnet.solve.protocols import honest_score, paper_score
@@ -21,6 +24,7 @@ def evaluate(
     seed: int = 0,
     progress: bool = True,
     name: str = "evaluation",
+    density_files: dict[str, Path] | None = None,
 ) -> pd.DataFrame:
     """Score a network or baseline on crystals `rows` of the store.
 
@@ -28,6 +32,7 @@ def evaluate(
         predictor: has `answer(pattern, composition, n)` and
             `predict(pattern, composition, n_samples, seed, n)`.
         compositions: (N, 118), what it may know of each composition.
+        density_files: by material_id, to take the truth from instead of the store.
 
     Returns:
         A row a crystal: row, material_id, formula, space_group, paper_ssim, paper_psnr, honest_ssim,
@@ -36,11 +41,14 @@ def evaluate(
     table = []
     for row in tqdm(rows, desc=name, unit="crystal", disable=not progress):
         crystal = store.crystals[row]
-        truth = torch.from_numpy(store.cmed[row].astype(np.float32))
+        truth = (
+            cmed_from_file(density_files[crystal.material_id], store.n) if density_files else store.cmed[row]
+        )
+        truth = torch.from_numpy(truth.astype(np.float32))
         pattern, composition = store.patterns[row], compositions[row]
         samples = predictor.predict(pattern, composition, n_samples, seed, store.n).cpu()
         answer = predictor.answer(pattern, composition, store.n).cpu()
-        operations = lattice_operations(crystal.structure.lattice.matrix)
+        operations = lattice_operations(crystal.atoms.lattice)
         table.append(
             {
                 "row": int(row),

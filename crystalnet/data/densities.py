@@ -1,0 +1,170 @@
+"""Densities from files: a VASP CHGCAR, or an .npz file that holds a CMED with its crystal."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from crystalnet.data.crystals import Crystal
+from crystalnet.errors import CrystalNetError
+from crystalnet.physics.atoms import Atoms
+from crystalnet.physics.density import GRID
+
+SAME_CELL = 0.02  # Å, our choice: two relaxations of one crystal
+
+
+def cmed_from_file(path, n: int = GRID, method: str = "fourier") -> np.ndarray:
+    """CMED (n, n, n) float64, e/Å^3, of a CHGCAR (`chgcar_cmed`) or an .npz file (`read_cmed`).
+
+    Raises:
+        CrystalNetError: the file is not whole, or an .npz file has another grid.
+    """
+    path = Path(path)
+    if path.suffix != ".npz":
+        return chgcar_cmed(path, n, method)
+    cmed, _ = read_cmed(path)
+    if cmed.shape != (n, n, n):
+        raise CrystalNetError(
+            f"{path.name} has {cmed.shape[0]} voxels an axis, not {n}. Set data.n_grid to {cmed.shape[0]}."
+        )
+    return cmed.astype(float)
+
+
+def write_cmed(path, cmed: np.ndarray, structure) -> None:
+    """Write a CMED (e/Å^3, kept as float16) with its crystal to an .npz file, whole or not at all.
+
+    The same content gives the same bytes.
+    """
+    atoms = Atoms.of(structure)
+    if not np.isfinite(cmed).all() or np.abs(cmed).max() > np.finfo(np.float16).max:
+        raise CrystalNetError(
+            "The density is not finite or has spikes above 65504 e/Å^3, as all-electron files have near the"
+            " nuclei. Take the valence density."
+        )
+    arrays = {
+        "rho": cmed.astype(np.float16),
+        "lattice": atoms.lattice,
+        "frac_coords": atoms.frac_coords,
+        "species": atoms.symbols,
+    }
+    path = Path(path)
+    part = path.with_name(path.name + ".part")
+    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            content = io.BytesIO()
+            np.save(content, np.ascontiguousarray(array), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getvalue(), zipfile.ZIP_DEFLATED)
+    os.replace(part, path)
+
+
+def read_cmed(path) -> tuple[np.ndarray, Atoms]:
+    """CMED (n, n, n) float16, e/Å^3, and crystal of an .npz file with the keys of `write_cmed`.
+
+    Raises:
+        CrystalNetError: no such file, or one that is cut, foreign or not finite.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            rho = file["rho"]
+            atoms = Atoms(
+                np.array(file["lattice"], float), np.array(file["frac_coords"], float), file["species"]
+            )
+    except FileNotFoundError:
+        raise CrystalNetError(f"There is no file {path}. Check the path.") from None
+    except Exception as error:  # zip, zlib and NumPy fail in many ways on a cut or foreign file
+        raise CrystalNetError(
+            f"{path} is not a whole density file ({type(error).__name__}: {error}). Fetch or write it again."
+        ) from None
+    n_atoms = len(atoms.symbols)
+    if rho.ndim != 3 or atoms.lattice.shape != (3, 3) or atoms.frac_coords.shape != (n_atoms, 3):
+        raise CrystalNetError(f"{path}: the arrays do not make a crystal with its density. Write it again.")
+    if not np.isfinite(rho).all():
+        raise CrystalNetError(f"{path} holds values that are not finite numbers. Fetch or write it again.")
+    return rho, atoms
+
+
+def density_files(folder: Path, crystals: Iterable[Crystal]) -> dict[str, Path]:
+    """Files <material_id>.npz of a folder by material_id, where they hold the same cell as the crystal.
+
+    One whose lattice or atoms lie off by more than SAME_CELL is not used, and warned of.
+
+    Raises:
+        CrystalNetError: there is none for any of the crystals.
+    """
+    files, others = {}, []
+    for crystal in crystals:
+        path = Path(folder) / f"{crystal.material_id}.npz"
+        if not path.exists():
+            continue
+        _, theirs = read_cmed(path)
+        ours = crystal.atoms
+        same = ours.symbols.tolist() == theirs.symbols.tolist()
+        if same:
+            apart = ours.frac_coords - theirs.frac_coords
+            off = ours.lattice - theirs.lattice, (apart - np.round(apart)) @ ours.lattice
+            same = max(np.abs(x).max() for x in off) < SAME_CELL
+        if same:
+            files[crystal.material_id] = path
+        else:
+            others.append(crystal.material_id)
+    if others:
+        warnings.warn(
+            f"{folder}: {len(others)} densities have another cell: {', '.join(others)}", stacklevel=2
+        )
+    if not files:
+        raise CrystalNetError(
+            f"{folder} holds no density of these crystals. Name its files <material_id>.npz."
+        )
+    return files
+
+
+def chgcar_cmed(chgcar, n: int = GRID, method: str = "fourier") -> np.ndarray:
+    """CMED of a VASP CHGCAR through mp-pyrho.
+
+    Args:
+        chgcar: a path (.gz allowed) or a pymatgen Chgcar.
+        n: voxels an axis.
+        method: 'fourier' interpolates by Fourier series, as the paper says: exact for a band-limited
+            density and in the electron count. 'paper' does what its released code does: up-sampling by
+            Fourier, 50 // min(grid) + 1 times, then linear interpolation, which loses or gains electrons
+            where a density has spikes.
+
+    Returns:
+        (n, n, n) float64, e/Å^3.
+
+    Raises:
+        CrystalNetError: a file that is not a whole CHGCAR, or an unknown method.
+    """
+    from pyrho.charge_density import ChargeDensity
+    from pyrho.utils import interpolate_fourier
+
+    charge = ChargeDensity.from_pmg(read_chgcar(chgcar) if isinstance(chgcar, str | Path) else chgcar)
+    if method == "fourier":
+        return np.real(interpolate_fourier(charge.normalized_data["total"], [n, n, n]))
+    if method == "paper":
+        up_sample = n // min(charge.grid_shape) + 1
+        return charge.get_transformed(np.eye(3), [n, n, n], up_sample=up_sample).normalized_data["total"]
+    raise CrystalNetError(f"Unknown CHGCAR method {method!r}. Choose 'paper' or 'fourier'.")
+
+
+def read_chgcar(path):
+    """A pymatgen Chgcar from a file; anything but a whole, finite CHGCAR is one clear error."""
+    from pymatgen.io.vasp import Chgcar
+
+    try:
+        chgcar = Chgcar.from_file(str(path))
+    except FileNotFoundError:
+        raise CrystalNetError(f"There is no file {path}. Check the path.") from None
+    except Exception as error:  # the parser fails in many ways on a cut or foreign file
+        raise CrystalNetError(
+            f"{path} is not a whole CHGCAR ({type(error).__name__}: {error}). Fetch or write it again."
+        ) from None
+    if not np.isfinite(chgcar.data["total"]).all():
+        raise CrystalNetError(f"{path} holds values that are not finite numbers. Fetch or write it again.")
+    return chgcar

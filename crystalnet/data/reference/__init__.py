@@ -1,0 +1,5 @@
+"""Densities of thirteen crystals by our own calculations with GPAW; `make_densities` writes the files."""
+
+from pathlib import Path
+
+FOLDER = Path(__file__).parent

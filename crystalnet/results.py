@@ -1,0 +1,67 @@
+"""Results on disk: each in a folder named after a hash of everything that made it, with its manifest.
+
+A result is reused while nothing that made it changed, and is never mixed with another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from pathlib import Path
+
+from crystalnet.errors import CrystalNetError
+from crystalnet.params import Params, repository_root
+from crystalnet.provenance import environment, write_text
+
+
+class Results:
+    """The results of one set of parameters.
+
+    Args:
+        params: settings, see `Params.load`.
+        folder: where results are kept, by default _build/runs of the repository.
+        progress: show progress bars.
+    """
+
+    def __init__(self, params: Params, folder=None, progress: bool = True):
+        self.params = params
+        self.folder = Path(folder) if folder else repository_root() / "_build" / "runs"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CrystalNetError(
+                f"{self.folder} cannot hold results ({error}). Choose another folder."
+            ) from None
+        self.progress = progress
+
+    def place(self, kind: str, system: str, key: dict) -> Path:
+        """Folder of the result that `key` makes."""
+        digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()
+        return self.folder / f"{kind}-{system}-{digest[:12]}"
+
+    def finish(self, place: Path, started: float, **facts) -> dict:
+        """Write what made a result; its presence says that the result is whole.
+
+        Args:
+            place: its folder.
+            started: `time.perf_counter()` when the work began.
+            facts: what to state beside environment, seconds and parameters.
+        """
+        manifest = {
+            **facts,
+            "environment": environment(),
+            "wall_seconds": round(time.perf_counter() - started, 2),
+            "params": self.params.model_dump(),
+        }
+        manifest = json.loads(json.dumps(manifest, default=str))
+        write_text(place / "manifest.json", json.dumps(manifest, indent=1))
+        return manifest
+
+    @staticmethod
+    def is_finished(place: Path) -> bool:
+        return (place / "manifest.json").exists()
+
+    @staticmethod
+    def manifest(place: Path) -> dict:
+        return json.loads((place / "manifest.json").read_text())
