@@ -1,14 +1,28 @@
 """The pattern against pymatgen's XRDCalculator, and against what symmetry demands."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.analysis.diffraction.xrd import XRDCalculator
 from pymatgen.core import Lattice, Structure
 
 from crystalnet.errors import CrystalNetError
-from crystalnet.physics.diffraction import MO_K_ALPHA, Peaks, binned_pattern, powder_pattern, powder_peaks
+from crystalnet.physics import scattering
+from crystalnet.physics.atoms import Atoms
+from crystalnet.physics.diffraction import (
+    MO_K_ALPHA,
+    Peaks,
+    batch_peaks,
+    binned_pattern,
+    powder_pattern,
+    powder_patterns,
+    powder_peaks,
+)
 
 
 def orbit(number, lattice, *sites):
@@ -60,6 +74,18 @@ KNOWN = {
     ),
     "CuO": orbit(
         15, Lattice.monoclinic(4.69, 3.42, 5.13, 99.5), ("Cu", [0.25, 0.25, 0]), ("O", [0, 0.418, 0.25])
+    ),
+    "Po": Structure(Lattice.cubic(3.35), ["Po"], [[0, 0, 0]]),
+    "spinel": orbit(  # 56 atoms
+        227, Lattice.cubic(8.08), ("Mg", [0, 0, 0]), ("Al", [0.625] * 3), ("O", [0.387] * 3)
+    ),
+    "garnet": orbit(  # 160 atoms
+        230,
+        Lattice.cubic(11.46),
+        ("Mg", [0.125, 0, 0.25]),
+        ("Al", [0, 0, 0]),
+        ("Si", [0.375, 0, 0.25]),
+        ("O", [0.033, 0.0503, 0.6534]),
     ),
 }
 RANDOM = {
@@ -159,3 +185,108 @@ def test_empty_and_not_finite_structures_are_refused():
         powder_peaks(Structure(Lattice.cubic(3), [], []))
     with pytest.raises(CrystalNetError, match="not a finite"):
         powder_peaks(Structure(Lattice.cubic(3), ["Fe"], [[np.nan, 0, 0]]))
+
+
+MIXED = list(STRUCTURES.values())  # of all seven crystal systems
+
+
+def peaks_of_a_batch(structures):
+    """Peaks of each crystal, in the order given."""
+    peaks = [None] * len(structures)
+    for rows, rings, intensity in batch_peaks(structures):
+        for place, row in enumerate(rows):
+            mine = (rings.crystal == place) & (intensity > 0)
+            peaks[row] = Peaks(*(x[mine].numpy() for x in (rings.two_theta, intensity, 1 / rings.g)))
+    return peaks
+
+
+@pytest.mark.parametrize("chunk", [1, 2**15, 2**22], ids=["one by one", "some chunks", "one chunk"])
+def test_a_batch_gives_each_crystal_its_own_peaks(chunk, monkeypatch):
+    """However it is cut: 1 to 160 atoms, one to four elements, seven crystal systems."""
+    assert {1, 56, 160} <= {len(structure) for structure in MIXED}
+    alone = [powder_peaks(structure) for structure in MIXED]
+    monkeypatch.setitem(scattering.CHUNK, "cpu", chunk)
+    for mine, peaks in zip(alone, peaks_of_a_batch(MIXED), strict=True):
+        np.testing.assert_allclose(peaks.two_theta, mine.two_theta, rtol=1e-12)
+        np.testing.assert_allclose(peaks.intensity, mine.intensity, rtol=0, atol=1e-12 * 100)
+        np.testing.assert_allclose(peaks.d_spacing, mine.d_spacing, rtol=1e-12)
+
+
+def test_patterns_of_a_batch_are_the_binned_peaks():
+    patterns = powder_patterns(MIXED)
+    assert patterns.shape == (len(MIXED), 1024) and patterns.dtype == torch.float32
+    for structure, pattern in zip(MIXED, patterns.numpy(), strict=True):
+        np.testing.assert_allclose(pattern, binned_pattern(powder_peaks(structure)), atol=1e-6)
+    assert torch.equal(patterns, powder_patterns(MIXED))  # the same batch, the same bits
+    atoms = [Atoms.of(structure) for structure in MIXED]
+    assert torch.equal(patterns, powder_patterns(atoms))
+
+
+def test_more_small_crystals_than_a_chunk_can_count(monkeypatch):
+    monkeypatch.setitem(scattering.CHUNK, "cpu", 2**22)
+    patterns = powder_patterns([KNOWN["bcc Fe"]] * 300)
+    assert [len(rows) for rows, _, _ in batch_peaks([KNOWN["bcc Fe"]] * 300)] == [119, 119, 62]
+    np.testing.assert_allclose(patterns, patterns[:1].expand(300, -1), atol=1e-6)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.lists(st.tuples(*[st.integers(0, 2)] * 2, st.integers(-2, 2)), max_size=4),
+    st.sampled_from(sorted(RANDOM)),
+)
+def test_oblique_cells_give_the_same_pattern(shears, name):
+    cell = np.eye(3)
+    for i, j, multiple in shears:
+        if i != j:
+            cell[i] += multiple * cell[j]
+    structure = RANDOM[name]
+    sheared = Structure(
+        cell @ structure.lattice.matrix, structure.species, structure.frac_coords @ np.linalg.inv(cell)
+    )
+    np.testing.assert_allclose(powder_pattern(sheared), powder_pattern(structure), atol=1e-6)
+
+
+def test_a_batch_names_the_crystal_that_is_wrong():
+    shared = Structure(Lattice.cubic(3), [{"Fe": 0.5, "Ni": 0.5}], [[0, 0, 0]])
+    unknown = Structure(Lattice.cubic(3), ["Og"], [[0, 0, 0]])
+    flat = Atoms(np.diag([3.0, 3, 0]), np.zeros((1, 3)), np.array(["Fe"]))
+    tiny = Structure(Lattice.cubic(0.3), ["Fe"], [[0, 0, 0]])
+    good = KNOWN["NaCl"]
+    for wrong, message in (
+        (shared, "partly occupied"),
+        (unknown, "Og"),
+        (flat, "no volume"),
+        (tiny, "No reflection lies"),
+    ):
+        with pytest.raises(CrystalNetError, match=rf"^Crystal 2 of 4, counted from 0: .*{message}"):
+            powder_patterns([good, good, wrong, good])
+        with pytest.raises(CrystalNetError, match=rf"^(?!Crystal).*{message}"):
+            powder_peaks(wrong)
+
+
+def test_no_crystals_have_no_patterns():
+    assert powder_patterns([]).shape == (0, 1024)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_an_accelerator_gives_the_same_patterns():
+    patterns = powder_patterns(MIXED, device="cuda")
+    assert patterns.is_cuda and torch.equal(patterns, powder_patterns(MIXED, device="cuda"))
+    np.testing.assert_allclose(patterns.cpu(), powder_patterns(MIXED), atol=1e-6)
+
+
+def test_patterns_and_densities_need_no_pymatgen():
+    program = """
+import sys
+sys.modules["pymatgen"] = None  # importing it raises
+import numpy as np
+from crystalnet.physics.atoms import Atoms
+from crystalnet.physics.density import promolecule_cmeds
+from crystalnet.physics.density_pattern import density_peaks
+from crystalnet.physics.diffraction import powder_patterns
+iron = Atoms(2.87 * np.eye(3), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Fe", "Fe"]))
+patterns, cmeds = powder_patterns([iron] * 2), promolecule_cmeds([iron] * 2, 12)
+print(tuple(patterns.shape), tuple(cmeds.shape), len(density_peaks(cmeds[0], iron.lattice).two_theta) > 5)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ran.stdout.split("\n")[0] == "(2, 1024) (2, 12, 12, 12) True", ran.stderr

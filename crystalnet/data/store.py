@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 from functools import cached_property
 from pathlib import Path
 
@@ -55,6 +56,7 @@ class Store:
             name: np.memmap(path, array.dtype, "c", array.offset, array.shape)  # torch wants them writable
             for name, array in header.arrays.items()
         }
+        self._cmed = header.arrays["cmed"]
         self.n = self.cmed.shape[1]
         self.split[self._arrays["failures"] != b""] = ""
 
@@ -94,11 +96,24 @@ class Store:
 
     def densities(self, rows: np.ndarray, voxels: np.ndarray) -> np.ndarray:
         """Densities (B, P) float32 of crystals `rows` (B,) at flat voxel indices `voxels` (B, P)."""
+        self._announce(rows)
         flat = self.cmed.reshape(len(self), -1)
         chosen = np.empty(np.shape(voxels), np.float16)
         for out, row, where in zip(chosen, rows, voxels, strict=True):
             np.take(flat[row], where, out=out, mode="clip")  # a crystal at a time stays in cache
         return chosen.astype(np.float32)
+
+    def _announce(self, rows: np.ndarray) -> None:
+        """Let the system read the densities of `rows` from the disk at once, not page by page on demand."""
+        mapping = self.cmed.base
+        if not hasattr(mapping, "madvise"):  # Windows
+            return
+        offset = self._cmed.offset % mmap.ALLOCATIONGRANULARITY - self._cmed.offset  # of the mapping
+        for row in rows:
+            start, size = self._cmed.row(int(row))
+            start += offset
+            aligned = start - start % mmap.PAGESIZE
+            mapping.madvise(mmap.MADV_WILLNEED, aligned, start + size - aligned)
 
     def verify(self, progress: bool = True) -> None:
         """Read every byte and compare it with the checksums.

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import numpy as np
 from pymatgen.core import Structure
-from pymatgen.io.cif import CifParser
-from pymatgen.io.vasp.inputs import BadPoscarWarning, Poscar
 
 from crystalnet.data.crystals import Crystal, crystal_from_structure
 from crystalnet.data.densities import read_cmed
@@ -58,6 +56,8 @@ def lines_of(path: Path) -> Iterator[str]:
 
 def cif_structure(lines: Iterable[str], name: str) -> Structure:
     """The one structure of a CIF; `name` is for the error."""
+    from pymatgen.io.cif import CifParser  # 80 MB and seconds that other sources do without
+
     text = "".join(lines)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -72,6 +72,8 @@ def cif_structure(lines: Iterable[str], name: str) -> Structure:
 
 
 def _poscar(lines: Iterable[str], name: str) -> Structure:
+    from pymatgen.io.vasp.inputs import BadPoscarWarning, Poscar
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.filterwarnings("error", "Elements in POSCAR", BadPoscarWarning)  # it would make them up

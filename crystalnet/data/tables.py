@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 import numpy as np
-import pandas as pd
 from tqdm.auto import tqdm
 
 from crystalnet.data.crystals import CRYSTAL_SYSTEMS, Crystal, crystal_from_structure, crystal_system_of
@@ -142,6 +141,8 @@ def _records(path: Path) -> Iterator[_Record]:
 
 
 def _csv(path: Path) -> Iterator[_Record]:
+    import pandas as pd  # 70 MB that other sources do without
+
     try:
         table = pd.read_csv(path, dtype={"material_id": str, "cif": str})
     except (ValueError, OSError, EOFError) as error:

@@ -14,6 +14,7 @@ from itertools import permutations, product
 import numpy as np
 import torch
 
+from crystalnet.errors import CrystalNetError
 from crystalnet.physics.scattering import Sites, chunks, phase_sums, sites_by_element, slots
 from crystalnet.physics.tables import valence
 
@@ -21,7 +22,6 @@ GRID = 50  # the paper's voxels an axis
 BOHR = 0.529177210903  # Å, CODATA 2018
 
 _N_GAUSSIANS = 10  # the most that the table of valence densities gives an atom
-_CHUNK = {"cpu": 2**17, "accelerator": 2**20}  # coefficients a chunk, some 100 bytes each; our choice
 _SAME = {torch.float32: 1e-6, torch.float64: 1e-12}  # relative, our choice: |G|^2 nearer than this are equal
 
 # ways to exchange the axes and turn some of them round, (24, 3, 3); not all of them, since |G| = |-G|
@@ -58,17 +58,18 @@ def promolecule_cmeds(
 
     Raises:
         CrystalNetError: a disordered or empty structure, or an element outside H-Pu; the message counts out
-            the crystal.
+            the crystal. Or another dtype.
     """
+    if dtype not in _SAME:
+        raise CrystalNetError(f"Densities are not computed in {dtype}. Pass torch.float32 or torch.float64.")
     device = torch.device(device or "cpu")
     crystals = sites_by_element(structures, _gaussians)
     lattices = np.array([crystal.lattice for crystal in crystals]).reshape(-1, 3, 3)
     reciprocal = 2 * np.pi * BOHR * np.linalg.inv(lattices).mT  # 1/Bohr, rows
-    limit = _CHUNK.get(device.type, _CHUNK["accelerator"])
     cmeds = torch.empty(len(crystals), n, n, n, dtype=dtype, device=device)
     for turns, alike in _by_symmetry(reciprocal, _SAME[dtype]).items():
         boxes = np.full((len(alike), 3), (n, n, n // 2 + 1))
-        for members in chunks([crystals[i] for i in alike], boxes, limit):
+        for members in chunks([crystals[i] for i in alike], boxes, device):
             rows = [alike[i] for i in members]
             q_squared, which = _distinct_q_squared(reciprocal[rows], n, turns, device, dtype)
             coefficients = _coefficients([crystals[i] for i in rows], q_squared, which, n)
@@ -93,7 +94,9 @@ def _coefficients(
     for slot in slots(crystals):
         b = len(slot.entries)
         electrons, rates = slot.entries[..., slot.entries.any((0, 1))].swapaxes(0, 1)  # (b, Gaussians)
-        weights, rates = (torch.from_numpy(x).to(q_squared) for x in (electrons / volumes[:b], rates))
+        weights, rates = (
+            torch.from_numpy(x).to(dtype.to_real()).to(device) for x in (electrons / volumes[:b], rates)
+        )
         gaussians = (rates[..., None] * q_squared[:b, None]).exp2_()
         f = (weights[:, None] @ gaussians).to(dtype).view(-1).index_select(0, which[:b].view(-1))
         phases = phase_sums(slot, axes, device, dtype)
@@ -106,11 +109,12 @@ def _coefficients(
 def _distinct_q_squared(
     reciprocal: np.ndarray, n: int, turns: bytes, device: torch.device, dtype: torch.dtype
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """`q_squared` and `which` of `_coefficients`, for crystals of one symmetry."""
-    distinct, which = (torch.from_numpy(x).to(device) for x in _distinct(n, turns))
-    q = torch.from_numpy(reciprocal).to(device, dtype).mT @ distinct.to(dtype).T  # (b, 3, D)
+    """`q_squared` and `which` of `_coefficients`, for crystals with the same `turns`."""
+    distinct, which = map(torch.from_numpy, _distinct(n, turns))
+    reciprocal, distinct = (x.to(dtype).to(device) for x in (torch.from_numpy(reciprocal), distinct))
+    q = reciprocal.mT @ distinct.T  # (b, 3, D)
     starts = torch.arange(len(reciprocal), device=device)[:, None] * len(distinct)
-    return q.square_().sum(1), which + starts
+    return q.square_().sum(1), which.to(device) + starts
 
 
 def _axes(n: int) -> list[np.ndarray]:
@@ -119,7 +123,10 @@ def _axes(n: int) -> list[np.ndarray]:
 
 
 def _by_symmetry(reciprocal: np.ndarray, same: float) -> dict[bytes, list[int]]:
-    """Crystals (their positions) by the turns of the axes that leave every |G| of theirs what it is."""
+    """Crystals (their positions) by the turns of the axes that leave every |G| of theirs what it is.
+
+    The Gaussians cost most. With them taken once for all equal |G|, a cubic crystal needs some 1/24 of them.
+    """
     metric = reciprocal @ reciprocal.mT
     turned = _TURNS.mT @ metric[:, None] @ _TURNS  # (B, 24, 3, 3)
     off = np.abs(turned - metric[:, None]).max((2, 3)) / np.abs(metric).max((1, 2))[:, None]

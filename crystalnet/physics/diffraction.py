@@ -4,7 +4,7 @@ r"""From structures to powder patterns: reflections -> peaks -> the 1024 bins th
     I      = |F|^2 (1 + cos^2 2 theta) / (sin^2 theta cos theta)
 
 De Graef & McHenry, Structure of Materials, chapters 11-12. Many crystals are computed at once, in float64, on
-any device that has it; one crystal is a batch of one. There is no loop over reflections or atoms.
+any device that knows it; one crystal is a batch of one. There is no loop over reflections or atoms.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ INTENSITY_TOLERANCE = 1e-3  # per cent of the highest peak; weaker peaks are dro
 
 _STEPS = 2 + round(180 / TWO_THETA_TOLERANCE)  # more than the multiples of the tolerance up to 180 degrees
 _MOST = 2**31 // _STEPS  # crystals a chunk: as many times _STEPS as an int32 holds
-_CHUNK = {"cpu": 2**17, "accelerator": 2**20}  # Miller indices a chunk, some 100 bytes each; our choice
 _RADIX = 2**13, 2**15  # torch sorts integers by radix from the second number on; padding pays from the first
 
 
@@ -77,15 +76,17 @@ def powder_patterns(
         structures: ordered pymatgen Structures, or Atoms.
         wavelength: Å.
         n_bins: bins over two_theta 0-180 degrees.
-        device: where to compute and leave them, the CPU unless given; it must know float64.
+        device: where to compute and leave them, the CPU unless given.
 
     Raises:
         CrystalNetError: as in `powder_peaks`; the message counts out the crystal.
     """
-    patterns = torch.zeros(len(structures), n_bins, device=device)
-    for rows, rings, intensity in batch_peaks(structures, wavelength, device=patterns.device):
+    device = torch.device(device or "cpu")
+    knows_float64 = device if device.type != "mps" else torch.device("cpu")
+    patterns = torch.zeros(len(structures), n_bins, device=knows_float64)
+    for rows, rings, intensity in batch_peaks(structures, wavelength, device=knows_float64):
         patterns[rows] = _binned(rings.crystal, rings.two_theta, intensity, len(rows), n_bins)
-    return patterns
+    return patterns.to(device)
 
 
 def powder_pattern(structure, n_bins: int = N_BINS) -> np.ndarray:
@@ -110,8 +111,7 @@ def batch_peaks(
     crystals = smallest_cells(sites_by_element(structures, _form_factor_row))
     lattices = np.array([crystal.lattice for crystal in crystals]).reshape(-1, 3, 3)
     reaches = reach(lattices, high)
-    limit = _CHUNK.get(device.type, _CHUNK["accelerator"])
-    for rows in chunks(crystals, reaches * (1, 2, 2) + 1, limit, _MOST):
+    for rows in chunks(crystals, reaches * (1, 2, 2) + 1, device, _MOST):
         axes = half_box(reaches[rows].max(0))
         positions, g, n_reflections = half_sphere(lattices[rows], axes, low, high, device)
         if not n_reflections.all():

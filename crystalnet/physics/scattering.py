@@ -18,6 +18,11 @@ import torch
 from crystalnet.errors import CrystalNetError
 from crystalnet.physics.atoms import Atoms
 
+CHUNK = {
+    "cpu": 2**17,
+    "accelerator": 2**20,
+}  # indices a chunk, some 150 bytes each; our choice: a CPU's cache
+
 
 class Sites(NamedTuple):
     """A crystal by element: its `lattice` (3, 3) in Å, and for each element its table entry and its
@@ -58,7 +63,8 @@ def sites_by_element(structures: Sequence, table: Callable[[str], np.ndarray]) -
 
 def _sites(atoms: Atoms, table: Callable[[str], np.ndarray]) -> Sites:
     lattice, frac_coords = np.asarray(atoms.lattice, float), np.asarray(atoms.frac_coords, float)
-    if not (len(frac_coords) and np.isfinite(frac_coords).all() and abs(np.linalg.det(lattice)) > 0):
+    finite = np.isfinite(lattice).all() and np.isfinite(frac_coords).all()
+    if not (finite and len(frac_coords) and abs(np.linalg.det(lattice)) > 0):
         raise CrystalNetError(
             "There are no atoms, the cell has no volume, or a number is not finite. Correct the structure."
         )
@@ -70,13 +76,14 @@ def _sites(atoms: Atoms, table: Callable[[str], np.ndarray]) -> Sites:
 
 
 def chunks(
-    crystals: Sequence[Sites], boxes: np.ndarray, limit: int, most: int | None = None
+    crystals: Sequence[Sites], boxes: np.ndarray, device: torch.device, most: int | None = None
 ) -> Iterator[list[int]]:
     """The crystals (their positions) in groups of up to `most`, sorted as `slots` needs them.
 
-    Each in the box that holds the boxes (B, 3) of all of its group, the crystals of a group have up to `limit`
+    Each in the box that holds the boxes (B, 3) of all of its group, the crystals of a group have up to CHUNK
     indices together, or there is only one. Groups are of like boxes.
     """
+    limit = CHUNK.get(device.type, CHUNK["accelerator"])
 
     def group_of(members):
         return sorted(members, key=lambda i: -len(crystals[i].elements))
@@ -109,14 +116,16 @@ def slots(crystals: Sequence[Sites]) -> Iterator[Slot]:
         yield Slot(np.array(entries), padded, present[..., None].astype(float))
 
 
-def phase_sums(slot: Slot, axes: Sequence[np.ndarray], device, dtype: torch.dtype) -> torch.Tensor:
-    """S on the box of three axes of Miller indices (H,), (K,), (L,): (b, H, K, L), complex.
+def phase_sums(
+    slot: Slot, axes: Sequence[np.ndarray], device: torch.device, dtype: torch.dtype
+) -> torch.Tensor:
+    """S on the box of three axes of Miller indices (H,), (K,), (L,): (b, H, K, L) of the complex `dtype`.
 
     The phases are float64 whatever `dtype` is: they are few, and a rounded angle would be a moved atom.
     """
     sizes = [len(axis) for axis in axes]
     angles = 2 * np.pi * np.concatenate(axes) * np.repeat(slot.frac_coords, sizes, axis=-1)
     phases = torch.polar(torch.from_numpy(slot.present), torch.from_numpy(angles))  # (b, A, H + K + L)
-    h, k, l = phases.to(device, dtype).split(sizes, -1)  # noqa: E741
+    h, k, l = phases.to(dtype).to(device).split(sizes, -1)  # noqa: E741
     plane = (k[..., None] * l[..., None, :]).flatten(2)  # (b, A, K L)
     return (h.mT @ plane).view(-1, *sizes)
