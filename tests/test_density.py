@@ -89,10 +89,11 @@ CRYSTALS = {
     "cubic": atoms_at_random(Lattice.cubic(11.5), 160),
     "face-centred cubic": atoms_at_random(Lattice.rhombohedral(3.8, 60), 2),
     "body-centred cubic": atoms_at_random(Lattice.from_parameters(4, 4, 4, *[109.4712206344907] * 3), 4),
-    # as in a file of six decimals: |G| are equal by symmetry to seven digits
-    "trigonal, rounded": Atoms(
-        np.round(Lattice.rhombohedral(5.3, 49).matrix, 6), np.array([[0.1, 0.2, 0.3]]), np.array(["O"])
-    ),
+} | {  # |G| that are equal by symmetry to so many digits alone
+    f"trigonal, {digits} decimals": Atoms(
+        np.round(Lattice.rhombohedral(5.3, 49).matrix, digits), np.array([[0.1, 0.2, 0.3]]), np.array(["O"])
+    )
+    for digits in (6, 3)
 }
 
 
@@ -150,6 +151,11 @@ def test_a_batch_names_the_crystal_that_is_wrong():
 
 def test_no_crystals_have_no_densities():
     assert promolecule_cmeds([], 8).shape == (0, 8, 8, 8)
+
+
+def test_nothing_stays_behind_on_the_processor():
+    """The meta device stands for an accelerator: it computes nothing, and refuses a tensor of the CPU."""
+    assert promolecule_cmeds(list(CRYSTALS.values()), 8, device="meta").shape == (len(CRYSTALS), 8, 8, 8)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

@@ -30,8 +30,7 @@ def half_sphere(
         device: where to compute.
 
     Returns:
-        positions (M,): where they are in the box (b, H, K, L) laid flat, by crystal; g (M,): their |g|, 1/Å;
-        and how many each crystal has (b,).
+        (M,) each, by crystal: positions in the box (b, H, K, L) laid flat, the crystal (int32), and |g|, 1/Å.
     """
     reciprocal = np.linalg.inv(lattices).mT
     metric = (reciprocal @ reciprocal.mT)[..., None, None]
@@ -50,6 +49,5 @@ def half_sphere(
     inside[:, 0, :k_zero] = False  # h = 0: the half with k < 0 is the Friedel mate of k > 0
     inside[:, 0, k_zero, : l_zero + 1] = False  # h = k = 0: likewise l < 0, and the origin
     positions = inside.view(-1).nonzero().view(-1)
-    ends = torch.arange(len(lattices) + 1, device=device) * inside[0].numel()
-    g = g_squared.view(-1).index_select(0, positions).sqrt_()
-    return positions, g, torch.searchsorted(positions, ends).diff()
+    crystal = (positions // inside[0].numel()).int()
+    return positions, crystal, g_squared.view(-1).index_select(0, positions).sqrt_()

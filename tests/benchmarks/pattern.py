@@ -2,8 +2,8 @@
 
 OMP_NUM_THREADS=1 python tests/benchmarks/pattern.py [structures.jsonl.gz]
 
-Times are the best of some repeats. The batch is drawn from the embedded prototypes, or at random from the cubic
-and trigonal crystals of a file of JSON lines, each with `crystal_system`, `lattice`, `species`, `frac_coords`.
+Times are the best of some repeats. The batch is drawn from the embedded prototypes, or at random from the
+crystals of a file of JSON lines with `crystal_system`, `lattice`, `species` and `frac_coords`.
 """
 
 import gzip
@@ -67,9 +67,8 @@ def batch(system: str, file: str | None) -> list[Atoms]:
 
 def beside_pymatgen() -> None:
     calculator = XRDCalculator(wavelength=MO_K_ALPHA)
-    print(
-        f"{'one pattern':22}{'atoms':>6}{'peaks':>7}{'pymatgen s':>12}{'ours s':>9}{'ratio':>7}{'differs by':>12}"
-    )
+    head = f"{'one pattern':22}{'atoms':>6}{'peaks':>7}{'pymatgen s':>12}{'ours s':>9}{'ratio':>7}"
+    print(f"{head}{'differs by':>12}")
     for name, structure in CRYSTALS.items():
         theirs, slow = timed(calculator.get_pattern, structure, two_theta_range=(0, 180))
         ours, fast = timed(powder_peaks, structure, repeats=30)
