@@ -47,7 +47,8 @@ def difference_isosurfaces(
             trace = mesh_trace(*mesh, lattice, colour, 0.8, f"more in {name}")
             figure.add_trace(trace.update(legendgroup=name, showlegend=col == 1), 1, col)
         figure.add_trace(cell_edges(lattice), 1, col)
-    figure.update_scenes(camera=CAMERA)
+    eye = {axis: 1.25 * x for axis, x in CAMERA["eye"].items()}  # long cells need room
+    figure.update_scenes(camera={"eye": eye})
     return styled(figure, 380, legend=True, margin={"l": 0, "r": 0, "t": 56, "b": 0}, legend_y=1.08)
 
 
