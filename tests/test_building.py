@@ -256,6 +256,27 @@ def test_a_build_killed_at_any_moment_ends_with_the_same_bytes(store, tmp_path):
         trial += 1
 
 
+def test_a_killed_build_leaves_no_process_behind(tmp_path):
+    psutil = pytest.importorskip("psutil")
+
+    def build():
+        splits = {"train": [crystal(species=pair) for pair in [("Na", "Cl")] * 4000]}
+        build_store(splits, tmp_path / "all.h5", 50, workers=2, progress=False)
+
+    process = multiprocessing.get_context("fork").Process(target=build)
+    process.start()
+    workers, until = [], time.monotonic() + 60
+    while len(workers) < 2 and time.monotonic() < until:
+        time.sleep(0.2)
+        children = psutil.Process(process.pid).children(recursive=True)
+        workers = [child for child in children if "popen_loky" in " ".join(child.cmdline())]
+    process.kill()
+    process.join()
+    assert process.exitcode == -9 and len(workers) == 2
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert not alive
+
+
 def test_a_disk_without_space_is_told_before_the_work(tmp_path, monkeypatch):
     usage = namedtuple("Usage", "total used free")(10**9, 10**9, 1000)
     monkeypatch.setattr(layout.shutil, "disk_usage", lambda _: usage)

@@ -9,31 +9,27 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
+import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, wait
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-import torch
 from tqdm.auto import tqdm
 
+from crystalnet.data.blocks import Density, compute_block
 from crystalnet.data.crystals import Crystal, composition_vector
-from crystalnet.data.densities import cmed_from_file
 from crystalnet.data.layout import FORMAT, REASON, Rows, checked_rows, crystal_text, lay_out, read_header
 from crystalnet.data.store import Store
 from crystalnet.errors import CrystalNetError
 from crystalnet.hardware import n_cores
-from crystalnet.physics.atoms import Atoms
-from crystalnet.physics.density import GRID, promolecule_cmeds
-from crystalnet.physics.diffraction import powder_patterns
+from crystalnet.physics.density import GRID
 
 BLOCK = 32  # crystals computed together, our choice: 8 MB of densities, half a second of work
 START = 5  # blocks that are computed while a process starts
-
-Density = Literal["promolecule", "dft", "available"]
 
 
 def build_store(
@@ -181,7 +177,9 @@ def _computed(
     if executor is None:
         from loky import ProcessPoolExecutor  # unlike the standard one it works from notebooks and scripts
 
-        executor = own = ProcessPoolExecutor(workers, env={"OMP_NUM_THREADS": "1"})
+        executor = own = ProcessPoolExecutor(
+            workers, env={"OMP_NUM_THREADS": "1"}, initializer=_end_with, initargs=(os.getpid(),)
+        )
     waiting: dict = {}
     try:
         queue = iter(jobs)
@@ -200,45 +198,12 @@ def _computed(
             own.shutdown(wait=True, kill_workers=True)
 
 
-def compute_block(crystals: list[Crystal], n: int, density: Density, chgcar_method: str) -> list[tuple]:
-    """(pattern float32, cmed float16, '') of each crystal, or (None, None, why not).
+def _end_with(parent: int) -> None:
+    """In a worker: end when the process that started it was killed, instead of waiting for it for ever."""
 
-    On one thread: the order of summation, and with it the last bit, depends on their number.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return _block(crystals, n, density, chgcar_method)
-    finally:
-        torch.set_num_threads(threads)
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
 
-
-def _block(crystals: list[Crystal], n: int, density: Density, chgcar_method: str) -> list[tuple]:
-    results: list[tuple] = [(None, None, "")] * len(crystals)
-    cells: dict[int, tuple[Atoms, np.ndarray | None]] = {}
-    for i, crystal in enumerate(crystals):
-        try:
-            cells[i] = crystal.symmetrized, _density_from_file(crystal, n, density, chgcar_method)
-        except CrystalNetError as error:
-            results[i] = None, None, str(error)
-    patterns = powder_patterns([cell for cell, _ in cells.values()]).numpy()
-    superposed = [i for i, (_, cmed) in cells.items() if cmed is None]
-    cmeds = dict(
-        zip(superposed, promolecule_cmeds([crystals[i].atoms for i in superposed], n).numpy(), strict=True)
-    )
-    for (i, (_, from_file)), pattern in zip(cells.items(), patterns, strict=True):
-        cmed = cmeds[i] if from_file is None else from_file
-        if np.abs(cmed).max() > np.finfo(np.float16).max:
-            reason = "the density has spikes above 65504 e/Å^3, as all-electron files do near the nuclei"
-            results[i] = None, None, reason
-        else:
-            results[i] = pattern, cmed.astype(np.float16), ""
-    return results
-
-
-def _density_from_file(crystal: Crystal, n: int, density: Density, chgcar_method: str) -> np.ndarray | None:
-    if density == "promolecule" or (density == "available" and not crystal.density_file):
-        return None
-    if not crystal.density_file:
-        raise CrystalNetError("There is no density file. Set data.density to 'available' or 'promolecule'.")
-    return cmed_from_file(crystal.density_file, n, chgcar_method)
+    threading.Thread(target=watch, daemon=True).start()

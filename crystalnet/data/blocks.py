@@ -1,0 +1,61 @@
+"""What is computed of a crystal, for a block of crystals at once: pattern and CMED."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+
+from crystalnet.data.crystals import Crystal
+from crystalnet.data.densities import cmed_from_file
+from crystalnet.errors import CrystalNetError
+from crystalnet.physics.atoms import Atoms
+from crystalnet.physics.density import promolecule_cmeds
+from crystalnet.physics.diffraction import powder_patterns
+
+Density = Literal["promolecule", "dft", "available"]
+
+
+def compute_block(crystals: list[Crystal], n: int, density: Density, chgcar_method: str) -> list[tuple]:
+    """(pattern float32, cmed float16, '') of each crystal, or (None, None, why not).
+
+    On one thread: the order of summation, and with it the last bit, depends on their number.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _block(crystals, n, density, chgcar_method)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _block(crystals: list[Crystal], n: int, density: Density, chgcar_method: str) -> list[tuple]:
+    results: list[tuple] = [(None, None, "")] * len(crystals)
+    cells: dict[int, tuple[Atoms, np.ndarray | None]] = {}
+    for i, crystal in enumerate(crystals):
+        try:
+            cells[i] = crystal.symmetrized, _density_from_file(crystal, n, density, chgcar_method)
+        except CrystalNetError as error:
+            results[i] = None, None, str(error)
+    patterns = powder_patterns([cell for cell, _ in cells.values()]).numpy()
+    superposed = [i for i, (_, cmed) in cells.items() if cmed is None]
+    cmeds = dict(
+        zip(superposed, promolecule_cmeds([crystals[i].atoms for i in superposed], n).numpy(), strict=True)
+    )
+    for (i, (_, from_file)), pattern in zip(cells.items(), patterns, strict=True):
+        cmed = cmeds[i] if from_file is None else from_file
+        if np.abs(cmed).max() > np.finfo(np.float16).max:
+            reason = "the density has spikes above 65504 e/Å^3, as all-electron files do near the nuclei"
+            results[i] = None, None, reason
+        else:
+            results[i] = pattern, cmed.astype(np.float16), ""
+    return results
+
+
+def _density_from_file(crystal: Crystal, n: int, density: Density, chgcar_method: str) -> np.ndarray | None:
+    if density == "promolecule" or (density == "available" and not crystal.density_file):
+        return None
+    if not crystal.density_file:
+        raise CrystalNetError("There is no density file. Set data.density to 'available' or 'promolecule'.")
+    return cmed_from_file(crystal.density_file, n, chgcar_method)
