@@ -135,7 +135,7 @@ class DataSets(Results):
             crystals, left_out = self._downloaded(system, lists)
         else:
             path = self.path("data.source", data.source)
-            crystals, left_out, _ = read_crystals(path, system, data.n_crystals, self.progress)
+            crystals, left_out = read_crystals(path, system, data.n_crystals, self.progress)
         small = [c for c in crystals if len(c.atoms.symbols) <= (data.max_atoms or math.inf)]
         if len(small) < len(crystals):
             left_out[f"more than data.max_atoms ({data.max_atoms}) atoms"] = len(crystals) - len(small)

@@ -11,9 +11,9 @@ from pymatgen.core import Composition, Element
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from crystalnet.data.checks import checked_atoms
+from crystalnet.data.chemistry import chemistry_of_elements
 from crystalnet.data.prototypes import (
     MAX_ATOMS,
-    _chemistry,
     _filled,
     prototype_crystals,
     structure_types,
@@ -124,9 +124,9 @@ def test_ionic_types_stay_charge_balanced():
 
 def test_electropositive_elements_stay_so():
     structure_type = the_type("CaTiO3 AB3C_cP5_221_a_c_b")
-    own = [Element(_chemistry().symbols[e]).X for e in structure_type.elements]
+    own = [Element(chemistry_of_elements().symbols[e]).X for e in structure_type.elements]
     for elements in substitutions(structure_type):
-        new = [Element(_chemistry().symbols[e]).X for e in elements]
+        new = [Element(chemistry_of_elements().symbols[e]).X for e in elements]
         assert np.argsort(new).tolist() == np.argsort(own).tolist()
 
 

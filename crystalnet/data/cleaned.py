@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from crystalnet.data.cleaning import drop_duplicates
 from crystalnet.data.crystals import Crystal
-from crystalnet.data.splits import SPLITS, split
+from crystalnet.data.splits import LEFT_OUT, SPLITS, split
 from crystalnet.errors import CrystalNetError
 
-DUPLICATE, LEFT_OUT = "duplicate", "left out"
+DUPLICATE = "duplicate"
 
 
 class Report(NamedTuple):

@@ -32,7 +32,7 @@ from crystalnet.errors import CrystalNetError
 from crystalnet.physics.diffraction import N_BINS
 
 FORMAT = 2
-BLOCK = 4096  # bytes before the HDF5 part, which HDF5 calls the user block
+HEADER_SIZE = 4096  # bytes before the HDF5 part, which HDF5 calls the user block
 REASON = 200  # bytes kept of the reason why a crystal failed
 CHUNK = 1000  # crystals written at once, our choice
 
@@ -66,7 +66,7 @@ def lay_out(
             f"{path} needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free. Free disk space, or choose"
             " another folder or fewer crystals."
         )
-    with h5py.File(started, "w", userblock_size=BLOCK) as file:
+    with h5py.File(started, "w", userblock_size=HEADER_SIZE) as file:
         crystals = file.create_dataset("crystals", len(rows), h5py.string_dtype())
         for start in range(0, len(rows), CHUNK):
             crystals[start : start + CHUNK] = [crystal_text(c) for _, c in rows[start : start + CHUNK]]
@@ -81,9 +81,9 @@ def lay_out(
         arrays = {n: Array(file[n].id.get_offset(), shape, dtype) for n, (dtype, shape) in shapes.items()}
     outside = _outside(started, arrays)
     header = json.dumps(Header(FORMAT, recipe, density_source, arrays, outside)).encode()
-    if len(header) + 2 * 32 > BLOCK:
+    if len(header) + 2 * 32 > HEADER_SIZE:
         raise ValueError(f"a header of {len(header)} bytes does not fit its block")
-    header = header.ljust(BLOCK - 2 * 32)
+    header = header.ljust(HEADER_SIZE - 2 * 32)
     with started.open("r+b") as file:
         file.write(hashlib.sha256(header).hexdigest().encode() + header)
     if hasattr(os, "posix_fallocate"):  # a hole in a file on a full disk would end the process
@@ -134,7 +134,7 @@ def read_header(path: Path) -> Header:
         ValueError: it is not one of ours, or bytes outside the arrays changed since it was laid out.
     """
     with path.open("rb") as file:
-        block = file.read(BLOCK)
+        block = file.read(HEADER_SIZE)
     if hashlib.sha256(block[64:]).hexdigest().encode() != block[:64]:
         raise ValueError("its header is damaged or missing")
     header = Header(*json.loads(block[64:]))
@@ -150,7 +150,7 @@ def _outside(path: Path, arrays: dict[str, Array]) -> str:
     digest = hashlib.sha256()
     spans = sorted((array.offset, array.end) for array in arrays.values())
     with path.open("rb") as file:
-        start = BLOCK
+        start = HEADER_SIZE
         for low, high in [*spans, (os.path.getsize(path), 0)]:
             file.seek(start)
             while start < low:

@@ -19,13 +19,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from itertools import product
-from typing import NamedTuple
 
 import numpy as np
-from pymatgen.core import Element, Structure
+from pymatgen.core import Structure
 
-from crystalnet.data.checks import supported_elements
+from crystalnet.data.chemistry import charge_balanced, chemistry_of_elements
 from crystalnet.data.crystals import Crystal, crystal_from_structure
 from crystalnet.errors import CrystalNetError
 from crystalnet.physics.atoms import Atoms
@@ -59,7 +57,7 @@ class StructureType:
 
     def radii(self, elements: np.ndarray) -> np.ndarray:
         """Radii in Å of elements (N, k) in this type."""
-        chemistry = _chemistry()
+        chemistry = chemistry_of_elements()
         x = chemistry.electronegativity[elements]
         weights = self.counts / self.counts.sum()
         spread = np.sqrt((x - (x @ weights)[:, None]) ** 2 @ weights)
@@ -112,7 +110,7 @@ def prototype_crystals(
 @cache
 def structure_types(crystal_system: str, max_atoms: int = MAX_ATOMS) -> tuple[StructureType, ...]:
     """The library's types of a crystal system whose volume agrees with their radii, ordered by name."""
-    chemistry = _chemistry()
+    chemistry = chemistry_of_elements()
     types = []
     for crystal in _library():
         symbols = crystal.atoms.symbols.tolist()
@@ -144,7 +142,7 @@ def structure_types(crystal_system: str, max_atoms: int = MAX_ATOMS) -> tuple[St
 @cache
 def substitutions(structure_type: StructureType) -> np.ndarray:
     """Every sensible filling of a type: places of its k elements on the chemical scale (N, k)."""
-    chemistry = _chemistry()
+    chemistry = chemistry_of_elements()
     places = np.arange(len(chemistry.symbols))
     near = [places[(abs(places - own) <= NEIGHBOURS) & chemistry.usable] for own in structure_type.elements]
     fillings = np.stack(np.meshgrid(*near, indexing="ij"), axis=-1).reshape(-1, len(near))
@@ -157,62 +155,9 @@ def substitutions(structure_type: StructureType) -> np.ndarray:
     fillings = fillings[abs(np.log(packing / own_packing)) < np.log(PACKING_FACTOR)]
 
     for states in chemistry.common_states, chemistry.icsd_states:
-        if _charge_balanced(states[own[None]], structure_type.counts)[0]:
-            return fillings[_charge_balanced(states[fillings], structure_type.counts)]
+        if charge_balanced(states[own[None]], structure_type.counts)[0]:
+            return fillings[charge_balanced(states[fillings], structure_type.counts)]
     return fillings  # an alloy
-
-
-class _Chemistry(NamedTuple):
-    """What substitution asks of the elements (E,), in the order of Pettifor's scale."""
-
-    symbols: tuple[str, ...]
-    usable: np.ndarray  # not radioactive
-    nonmetal: np.ndarray
-    electronegativity: np.ndarray
-    radius: np.ndarray  # Å, at no spread of electronegativity
-    radius_slope: np.ndarray  # Å a unit of that spread
-    common_states: np.ndarray  # oxidation states (E, S), padded with NaN
-    icsd_states: np.ndarray  # the same for all that the ICSD knows
-
-
-@cache
-def _chemistry() -> _Chemistry:
-    from pymatgen.analysis.structure_prediction.volume_predictor import bond_params  # slow to import
-
-    elements = [Element(symbol) for symbol in supported_elements() & set(bond_params)]
-    elements = [element for element in elements if not element.is_noble_gas]
-    elements.sort(key=lambda element: element.mendeleev_no)
-    return _Chemistry(
-        symbols=tuple(element.symbol for element in elements),
-        usable=np.array([not element.is_radioactive for element in elements]),
-        nonmetal=np.array([not (element.is_metal or element.is_metalloid) for element in elements]),
-        electronegativity=np.array([element.X for element in elements]),
-        radius=np.array([float(bond_params[element.symbol]["r"]) for element in elements]),
-        radius_slope=np.array([float(bond_params[element.symbol]["k"]) for element in elements]),
-        common_states=_ions([element.common_oxidation_states for element in elements]),
-        icsd_states=_ions([element.icsd_oxidation_states for element in elements]),
-    )
-
-
-def _ions(states: list[tuple[int, ...]]) -> np.ndarray:
-    """Each element's cations and its lowest anion, padded with NaN (E, S).
-
-    The lowest negative state is the octet's; carbon's others, say, are those of organic molecules.
-    """
-    ions = [[q for q in charges if q > 0 or q == min(charges) < 0] for charges in states]
-    padded = np.full((len(ions), max(map(len, ions))), np.nan)
-    for row, charges in zip(padded, ions, strict=True):
-        row[: len(charges)] = charges
-    return padded
-
-
-def _charge_balanced(states: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Whether some choice among the oxidation states (N, k, S) of each filling adds up to no charge (N,)."""
-    charges = states * counts[:, None]
-    balanced = np.zeros(len(charges), dtype=bool)
-    for choice in product(range(charges.shape[2]), repeat=len(counts)):
-        balanced |= charges[:, np.arange(len(counts)), choice].sum(axis=1) == 0
-    return balanced
 
 
 @cache
@@ -249,7 +194,7 @@ def _filled(structure_type: StructureType, elements: np.ndarray, material_id: st
     new, own = structure_type.volume_ratio(
         structure_type.radii(np.array([elements, structure_type.elements]))
     )
-    symbols = np.array(_chemistry().symbols)[elements][structure_type.element_of_site]
+    symbols = np.array(chemistry_of_elements().symbols)[elements][structure_type.element_of_site]
     lattice = library.atoms.lattice * (new / own) ** (1 / 3)
     return Crystal(
         material_id,

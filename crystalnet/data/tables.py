@@ -23,11 +23,10 @@ FORMATS = "*.cif, POSCAR*, CONTCAR*, *.vasp, CHGCAR*, *.npz, *.csv and *.jsonl, 
 
 
 class Reading(NamedTuple):
-    """What a source gave: its crystals, and how many were left out or put right, by reason."""
+    """What a source gave: its crystals, and how many were left out, by reason."""
 
     crystals: list[Crystal]
     left_out: Counter[str]
-    put_right: Counter[str]
 
 
 class _Record(NamedTuple):
@@ -102,8 +101,7 @@ def read_crystals(
         raise CrystalNetError(f"{path} holds no {kind} that can be used. It reads {FORMATS}.{reasons}")
     if left_out:
         warnings.warn(f"{path}: left out {left_out.total()}:{reasons}", stacklevel=2)
-    put_right = Counter(crystal.note for crystal in crystals.values() if crystal.note)
-    return Reading(list(crystals.values()), left_out, put_right)
+    return Reading(list(crystals.values()), left_out)
 
 
 def _every_split(records: list[_Record], limit: int) -> list[_Record]:
