@@ -12,6 +12,15 @@ def n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def device(accelerator: str) -> str:
+    """Where torch computes under a setting 'auto', 'cpu', 'gpu' or 'mps'."""
+    import torch
+
+    if accelerator in ("auto", "gpu") and torch.cuda.is_available():
+        return "cuda"
+    return "mps" if accelerator in ("auto", "mps") and torch.backends.mps.is_available() else "cpu"
+
+
 def description() -> str:
     """One line, e.g. '2 cores of AMD EPYC', or the accelerator's name where there is one."""
     import torch

@@ -18,6 +18,13 @@ CrystalSystem = Literal[
     "triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic"
 ]
 Level = Literal["baseline", "no_ratios", "drop_element", "no_formula"]
+# deviations from the paper's network and training whose effect is measured (chapter 11)
+VARIANTS: dict[str, dict[str, dict]] = {
+    "positive sigma": {"model": {"sigma": "positive"}},
+    "periodic frequencies": {"model": {"frequencies": "periodic"}},
+    "no augmentation": {"training": {"max_shift_bins": 0, "noise": 0.0}},
+}
+Variant = Literal["positive sigma", "periodic frequencies", "no augmentation"]
 
 
 class Group(BaseModel):
@@ -80,6 +87,12 @@ class ModelParams(Group):
         "random", description="'random' as in the paper, or integer vectors that repeat with the lattice"
     )
     n_blocks: int = Field(3, ge=0, description="blocks of the density regressor")
+    sigma: Literal["signed", "positive"] = Field(
+        "signed", description="the bare output of its encoder as in the paper, or through a softplus"
+    )
+
+
+NO_NUMBERS = {"checkpoint_seconds"}  # settings of training that change no weight
 
 
 class TrainingParams(Group):
@@ -102,10 +115,15 @@ class TrainingParams(Group):
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field(
         "cpu", description="'auto' takes a GPU if there is one"
     )
+    devices: int = Field(1, ge=1, description="that share each batch, a process each")
+    precision: Literal["32-true", "bf16-mixed"] = Field(
+        "32-true", description="'bf16-mixed' multiplies in bfloat16; weights and statistics stay float32"
+    )
+    compiled: bool = Field(False, description="torch.compile; costs a minute, gains nothing on CPUs")
+    checkpoint_seconds: float = Field(60, ge=0, description="at most so much work is lost when interrupted")
     networks_at_once: int = Field(
         1, ge=1, description="trained and scored side by side, with an equal share of the cores"
     )
-    precision: Literal["32-true", "bf16-mixed"] = Field("32-true")
     seed: int = Field(0, description="of weights, batches, points and noise")
 
 
@@ -115,17 +133,22 @@ class EvaluationParams(Group):
     n_samples: int = Field(5, ge=1, description="guesses of the 'paper' protocol")
     max_test: int | None = Field(500, ge=1, description="first so many test crystals")
     seed: int = Field(0, description="of the guesses")
+    precision: Literal["32-true", "bf16-mixed"] = Field("32-true", description="of the network's answers")
     densities: str | None = Field(
         None,
-        description="folder of DFT densities by material id, the truth instead of the data set's; the test"
-        " crystals without one are passed over",
+        description="folder of DFT densities by material id: test crystals that have one are scored against"
+        " it as well",
     )
 
 
 class AblationParams(Group):
-    """The pared-down protocol of Table 2; whatever is not here is as in `training` and `evaluation`."""
+    """The pared-down protocol of Table 2 and of the deviations.
+
+    Whatever is not here is as in `training` and `evaluation`.
+    """
 
     levels: tuple[Level, ...] = Field(("baseline", "no_ratios", "drop_element", "no_formula"))
+    variants: tuple[Variant, ...] = Field((), description="deviations to measure beside the baseline level")
     epochs: int = Field(700, ge=1)
     strata: int = Field(8, ge=1)
     val_samples: int = Field(1, ge=1)

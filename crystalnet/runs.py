@@ -18,11 +18,11 @@ from tqdm.auto import tqdm
 from crystalnet.data.densities import density_files
 from crystalnet.datasets import DataSets
 from crystalnet.errors import CrystalNetError
-from crystalnet.hardware import n_cores
+from crystalnet.hardware import device, n_cores
 from crystalnet.model.checkpoints import load_weights
 from crystalnet.model.crystalnet import CrystalNet
 from crystalnet.model.training import BEST, train
-from crystalnet.params import Params
+from crystalnet.params import NO_NUMBERS, VARIANTS, Params
 from crystalnet.provenance import code_digest, fingerprint, write_text
 from crystalnet.solve.baselines import MeanDensity, NearestNeighbour
 from crystalnet.solve.evaluation import evaluate, summary
@@ -39,29 +39,37 @@ class Trained(NamedTuple):
 class Run(DataSets):
     """Everything that the chapters compute, on demand; see `Results` for its arguments."""
 
-    def network(self, level: str = "baseline") -> CrystalNet:
+    def network(self, level: str = "baseline", variant: str | None = None) -> CrystalNet:
         """A fresh network of this run's size."""
+        changed = VARIANTS[variant].get("model", {}) if variant else {}
         return CrystalNet(
-            **self.params.model.model_dump(),
+            **{**self.params.model.model_dump(), **changed},
             use_composition=level != "no_formula",
             seed=self.params.training.seed,
         )
 
-    def trained(self, system: str, level: str | None = None) -> Trained:
-        """The network of a crystal system, trained if it is not there; with `level`, as in the ablations."""
-        store, model = self.store(system), self.network(level or "baseline")
+    def trained(self, system: str, level: str | None = None, variant: str | None = None) -> Trained:
+        """The network of a crystal system, trained if it is not there.
+
+        With `level` it is trained under the ablations' protocol; with `variant` it also deviates from the
+        paper in one thing.
+        """
+        store, model = self.store(system), self.network(level or "baseline", variant)
         settings = self.params.training
         if level is not None:
-            pared_down = ("epochs", "strata", "val_samples")
-            settings = settings.model_copy(update={k: getattr(self.params.ablations, k) for k in pared_down})
+            changed = {k: getattr(self.params.ablations, k) for k in ("epochs", "strata", "val_samples")}
+            changed |= VARIANTS[variant].get("training", {}) if variant else {}
+            settings = settings.model_copy(update=changed)
         key = {
             "data_hash": store.digest,
             "level": level,
+            "variant": variant,
             "model": model.settings,
-            "training": settings.model_dump(),
+            "training": settings.model_dump(exclude=NO_NUMBERS),
             "code": code_digest("physics", "data", "model"),
         }
-        folder = self.place("training" if level is None else f"ablation-{level}", system, key)
+        kind = "training" if level is None else f"ablation-{variant or level}".replace(" ", "-")
+        folder = self.place(kind, system, key)
         history_path = folder / "history.csv"
         if self.is_finished(folder):
             load_weights(folder / BEST, model)
@@ -81,80 +89,98 @@ class Run(DataSets):
         )
         return Trained(model, history, manifest)
 
-    def evaluation(self, system: str, predictor: str = "CrystalNet") -> pd.DataFrame:
-        """Table 1, a row a test crystal, both protocols (see `solve.evaluation.evaluate`)."""
+    def evaluation(self, system: str, predictor: str = "CrystalNet", truth: str = "data set") -> pd.DataFrame:
+        """Table 1, a row a test crystal, both protocols (see `solve.evaluation.evaluate`).
+
+        `truth='dft'` scores those crystals that have a density in `evaluation.densities` against it.
+        """
         store, settings = self.store(system), self.params.evaluation
         if predictor not in PREDICTORS:
             raise CrystalNetError(f"Unknown predictor {predictor!r}. Choose one of {', '.join(PREDICTORS)}.")
-        trained = self.trained(system) if predictor == "CrystalNet" else None
         return self._scores(
-            f"evaluation-{predictor.replace(' ', '-')}",
+            f"evaluation-{predictor.replace(' ', '-')}" + ("-dft" if truth == "dft" else ""),
             system,
-            trained,
+            self.trained(system) if predictor == "CrystalNet" else None,
             predictor,
             store.compositions,
             settings.n_samples,
             settings.max_test,
+            dft=truth == "dft",
         )
 
-    def ablation(self, system: str, level: str) -> pd.DataFrame:
-        """Table 2, a row a test crystal, at one level of known composition."""
+    def ablation(self, system: str, level: str, variant: str | None = None) -> pd.DataFrame:
+        """Table 2, a row a test crystal, at one level of known composition, or of one deviation."""
         settings = self.params.ablations
         return self._scores(
-            f"ablation-scores-{level}",
+            f"ablation-scores-{variant or level}".replace(" ", "-"),
             system,
-            self.trained(system, level),
-            level,
+            self.trained(system, level, variant),
+            variant or level,
             self.compositions(system, level),
             settings.n_samples,
             settings.max_test,
         )
 
-    def _scores(self, kind, system, trained, name, compositions, n_samples, max_test) -> pd.DataFrame:
-        store, seed = self.store(system), self.params.evaluation.seed
+    def variant(self, system: str, name: str) -> pd.DataFrame:
+        """The ablations' protocol with one deviation from the paper; 'as in the paper' is the baseline."""
+        return self.ablation(system, "baseline", None if name == "as in the paper" else name)
+
+    def _scores(
+        self, kind, system, trained, name, compositions, n_samples, max_test, dft=False
+    ) -> pd.DataFrame:
+        store, settings = self.store(system), self.params.evaluation
         key = {
             "data_hash": store.digest,
             "predictor": name,
             "training": trained.manifest if trained else None,
             "n_samples": n_samples,
             "max_test": max_test,
-            "seed": seed,
+            "precision": settings.precision,
+            "seed": settings.seed,
             "code": code_digest("physics", "data", "model", "solve"),
         }
-        if self.params.evaluation.densities:
-            truths = self.path("evaluation.densities", self.params.evaluation.densities)
+        rows, files = store.indices("test", max_test), None
+        if dft:
+            if not settings.densities:
+                raise CrystalNetError("evaluation.densities names no folder of DFT densities. Set it.")
+            truths = self.path("evaluation.densities", settings.densities)
             key["densities"] = fingerprint(truths)
         folder = self.place(kind, system, key)
         path = folder / "scores.csv"
         if not self.is_finished(folder):
             started = time.perf_counter()
             predictor = (
-                trained.model
+                trained.model.to(device(self.params.training.accelerator))
                 if trained
                 else {"nearest neighbour": NearestNeighbour, "mean density": MeanDensity}[name](store)
             )
-            rows, files = store.indices("test", max_test), None
-            if self.params.evaluation.densities:
+            if dft:
                 crystals = [store.crystals[row] for row in rows]
                 files = density_files(truths, crystals)
-                rows = np.array(
-                    [row for row, crystal in zip(rows, crystals, strict=True) if crystal.material_id in files]
-                )
+                rows = [r for r, crystal in zip(rows, crystals, strict=True) if crystal.material_id in files]
             with self._share_of_cores():
                 table = evaluate(
                     predictor,
                     store,
                     compositions,
-                    rows,
+                    np.array(rows),
                     n_samples,
-                    seed,
+                    settings.seed,
                     self.progress,
                     f"{system} {name}",
                     files,
+                    settings.precision == "bf16-mixed",
                 )
             write_text(path, table.to_csv(index=False))
             self.finish(folder, started, **key)
-        return pd.read_csv(path)
+        table = pd.read_csv(path)
+        table.attrs["manifest"] = self.manifest(folder)
+        return table
+
+    def manifest_of(self, method: str, *case) -> dict:
+        """What made the result of `method(*case)`, which is one of trained, evaluation, ablation, variant."""
+        result = getattr(self, method)(*case)
+        return result.manifest if isinstance(result, Trained) else result.attrs["manifest"]
 
     def table_1(self) -> pd.DataFrame:
         """Summary of every predictor on every crystal system; the index is (system, predictor)."""
@@ -168,6 +194,13 @@ class Run(DataSets):
         self.side_by_side("ablation", [(s, level) for level in levels for s in self.systems])
         rows = {(s, level): summary(self.ablation(s, level)) for s in self.systems for level in levels}
         return pd.DataFrame(rows).T.rename_axis(["system", "level"])
+
+    def table_deviations(self) -> pd.DataFrame:
+        """Summary of the paper's network and of every deviation; the index is (system, variant)."""
+        cases = [(s, v) for v in ("as in the paper", *self.params.ablations.variants) for s in self.systems]
+        self.side_by_side("variant", cases)
+        rows = {case: summary(self.variant(*case)) for case in cases}
+        return pd.DataFrame(rows).T.rename_axis(["system", "variant"])
 
     def side_by_side(self, method: str, cases: Iterable[tuple]) -> None:
         """Compute `method(*case)` for all cases, `training.networks_at_once` at a time, in processes.

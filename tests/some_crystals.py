@@ -23,6 +23,12 @@ def crystal(crystal_system: str = "cubic", species=("Cs", "Cl"), **facts) -> Cry
     return Crystal(name, structure, space_group, crystal_system, **facts)
 
 
+def rock_salt(cation: str, anion: str, a: float, material_id: str = "") -> Crystal:
+    fcc = [[0, a / 2, a / 2], [a / 2, 0, a / 2], [a / 2, a / 2, 0]]
+    structure = Structure(fcc, [cation, anion], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    return Crystal(material_id or cation + anion, structure, 225, "cubic")
+
+
 SPLITS = {
     "train": [crystal(system) for system in LATTICES],
     "val": [crystal(species=("Na", "Cl"), stable=False)],

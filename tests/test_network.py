@@ -20,7 +20,8 @@ def network() -> CrystalNet:
 def _used(network: CrystalNet) -> CrystalNet:
     """With running statistics that differ from one another, as after some training."""
     for seed in range(3):
-        network(*inputs(6, seed), torch.rand(6, 40, 3, generator=_generator(seed)), _generator(seed))
+        points = torch.rand(6, 40, 3, generator=_generator(seed))
+        network(*inputs(6, seed), points, torch.randn(6, network.n_latent, generator=_generator(seed)))
     return network.eval()
 
 
@@ -64,7 +65,7 @@ def test_parameters_of_the_published_network():
 def test_shapes(use_composition):
     network = CrystalNet(**SMALL, use_composition=use_composition)
     n_latents = 1 + use_composition
-    rho, latents = network(*inputs(3), torch.rand(3, 7, 3))
+    rho, latents = network(*inputs(3), torch.rand(3, 7, 3), torch.randn(3, network.n_latent))
     assert rho.shape == (3, 7)
     assert [(latent.mu.shape, latent.sigma.shape) for latent in latents] == [((3, 16), (3, 16))] * n_latents
     assert network.latent(*inputs(3)).mu.shape == (3, 16 * n_latents)

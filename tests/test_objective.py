@@ -9,6 +9,7 @@ from torch.distributions import Normal
 
 from crystalnet.model.encoders import Latent
 from crystalnet.model.objective import augment, kl_divergence, learning_rate, stratified_voxels
+from crystalnet.params import TrainingParams
 
 
 def _generator(seed: int) -> torch.Generator:
@@ -137,9 +138,10 @@ def test_learning_rate_is_torchs_cosine_with_warm_restarts(restart_epochs, resta
     scheduler = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(
         optimizer, restart_epochs, restart_factor, eta_min=1e-6
     )
+    settings = TrainingParams(restart_epochs=restart_epochs, restart_factor=restart_factor)
     rates, expected = [], []
     for epoch in range(1500):
-        rates.append(learning_rate(epoch, 1e-3, 1e-6, restart_epochs, restart_factor))
+        rates.append(learning_rate(epoch, settings))
         expected.append(scheduler.get_last_lr()[0])
         optimizer.step()
         scheduler.step()

@@ -155,7 +155,7 @@ def test_answers_are_scored_against_other_densities(run, tmp_path):
     crystal = store.crystals[row]
     write_cmed(tmp_path / f"{crystal.material_id}.npz", store.cmed[row].astype(float) + 0.1, crystal.atoms)
     params = Params.load("smoke", evaluation={"densities": str(tmp_path)})
-    table = Run(params, run.folder, progress=False).evaluation("cubic", "mean density")
+    table = Run(params, run.folder, progress=False).evaluation("cubic", "mean density", "dft")
     assert table["row"].tolist() == [row]
     truth = torch.from_numpy(store.cmed[row].astype(np.float32)) + 0.1
     expected = honest_score(truth, MeanDensity(store).mean, lattice_operations(crystal.atoms.lattice))
@@ -167,7 +167,12 @@ def test_answers_are_scored_against_other_densities(run, tmp_path):
 def test_densities_of_other_crystals_are_no_truth(run, tmp_path):
     params = Params.load("smoke", evaluation={"densities": str(tmp_path)})
     with pytest.raises(CrystalNetError, match="holds no density of these crystals"):
-        Run(params, run.folder, progress=False).evaluation("cubic", "mean density")
+        Run(params, run.folder, progress=False).evaluation("cubic", "mean density", "dft")
+
+
+def test_dft_scores_need_densities(run):
+    with pytest.raises(CrystalNetError, match="names no folder of DFT densities"):
+        run.evaluation("cubic", "mean density", "dft")
 
 
 def test_unknown_predictors_and_levels_are_named(run):

@@ -1,30 +1,29 @@
 """The training loop: it can learn, it repeats bit for bit, it resumes, and it fails with one clear error."""
 
+import json
+import subprocess
+import sys
+import time
 from itertools import count
 
 import numpy as np
 import pytest
 import torch
-from pymatgen.core import Structure
+from some_crystals import rock_salt
 from torch import nn
 
 from crystalnet.data.building import build_store
-from crystalnet.data.crystals import Crystal
 from crystalnet.data.store import Store
 from crystalnet.errors import CrystalNetError
 from crystalnet.model import checkpoints, training
+from crystalnet.model.batches import Batches
 from crystalnet.model.crystalnet import CrystalNet
-from crystalnet.model.training import BEST, LAST, train, validation_ssim
+from crystalnet.model.training import BEST, LAST, train
+from crystalnet.model.validation import best_similarities
 from crystalnet.params import TrainingParams
 from crystalnet.physics.similarity import ssim
 
 SMALL = {"width": 16, "growth": 2, "n_frequencies": 8, "frequencies": "periodic", "n_blocks": 1}
-
-
-def rock_salt(cation: str, anion: str, a: float, material_id: str = "") -> Crystal:
-    fcc = [[0, a / 2, a / 2], [a / 2, 0, a / 2], [a / 2, a / 2, 0]]
-    structure = Structure(fcc, [cation, anion], [[0, 0, 0], [0.5, 0.5, 0.5]])
-    return Crystal(material_id or cation + anion, structure, 225, "cubic")
 
 
 SODIUM_CHLORIDE, MAGNESIA = rock_salt("Na", "Cl", 5.64), rock_salt("Mg", "O", 4.21)
@@ -85,40 +84,6 @@ def test_history_has_a_row_an_epoch(store, tmp_path):
     assert (history["seconds"] > 0).all()
 
 
-def test_a_crystal_left_over_waits_for_the_next_epoch():
-    """BatchNorm needs two: five crystals in batches of two are two batches."""
-    generator = torch.Generator().manual_seed(0)
-    batches = [training._batches(np.arange(10, 15), 2, generator) for _ in range(20)]
-    assert all([len(batch) for batch in epoch] == [2, 2] for epoch in batches)
-    assert all(len(set(np.concatenate(epoch))) == 4 for epoch in batches)
-    assert set(np.concatenate([batch for epoch in batches for batch in epoch])) == set(range(10, 15))
-
-
-def test_each_step_sees_the_density_at_its_points(store):
-    rows = np.array([3, 0])
-    inputs = torch.from_numpy(store.patterns), torch.from_numpy(store.compositions)
-    unchanged, generator = settings(max_shift_bins=0, noise=0), torch.Generator().manual_seed(0)
-    pattern, composition, query_coords, rho = training._draw(store, inputs, rows, unchanged, generator)
-    assert query_coords.shape == (2, 27, 3) and rho.shape == (2, 27)
-    np.testing.assert_array_equal(pattern, store.patterns[rows])
-    np.testing.assert_array_equal(composition, store.compositions[rows])
-    i, j, k = np.moveaxis((query_coords.numpy() * store.n).round().astype(int), -1, 0)
-    np.testing.assert_array_equal(rho, store.cmed[rows[:, None], i, j, k].astype(np.float32))
-
-
-def test_no_two_steps_see_the_same_points(store, tmp_path, monkeypatch):
-    draw, seen = training._draw, []
-
-    def watched(*arguments):
-        seen.append(drawn := draw(*arguments))
-        return drawn
-
-    monkeypatch.setattr(training, "_draw", watched)
-    trained(store, tmp_path)
-    points = {crystal.numpy().tobytes() for _, _, query_coords, _ in seen for crystal in query_coords}
-    assert len(points) == 5 * 5  # crystals x epochs
-
-
 # ------------------------------------------------------------------ the same again
 
 
@@ -133,28 +98,77 @@ def test_the_seed_decides_every_bit(store, tmp_path):
     assert not torch.equal(first.regressor.head.weight, other.regressor.head.weight)
 
 
-@pytest.mark.parametrize("stopped_in", [1, 4, 5])
-def test_stopped_and_resumed_is_never_stopped(store, tmp_path, monkeypatch, stopped_in):
-    """Stopped after the steps of an epoch, before it is saved; resumed with a fresh network."""
+@pytest.mark.parametrize("stopped_in", range(10))
+def test_stopped_at_any_step_and_resumed_is_never_stopped(store, tmp_path, monkeypatch, stopped_in):
+    """Two steps an epoch; stopped in the middle of one, with half of the weights updated."""
     whole, history = trained(store, tmp_path / "whole")
-    epoch = count(1)
+    monkeypatch.setattr(training, "CHECK_EVERY", 1)
+    number, step = count(), training._Trainer.step
+
+    def interrupted(self, *arguments):
+        losses = step(self, *arguments)
+        if next(number) == stopped_in:
+            self.model.regressor.head.weight.data.zero_()
+            raise KeyboardInterrupt
+        return losses
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(training._Trainer, "step", interrupted)
+        trained(store, tmp_path / "stopped", checkpoint_seconds=0)
+    assert (tmp_path / "stopped" / LAST).exists() == (stopped_in > 0)
+    resumed, history_resumed = trained(store, tmp_path / "stopped")
+    assert_same_bits(whole, resumed)
+    assert history.drop(columns="seconds").equals(history_resumed.drop(columns="seconds"))
+
+
+@pytest.mark.parametrize("stopped_in", [1, 4, 5])
+def test_stopped_between_steps_and_validation(store, tmp_path, monkeypatch, stopped_in):
+    whole, history = trained(store, tmp_path / "whole")
+    epoch, score = count(1), best_similarities
 
     def interrupted(*arguments):
         if next(epoch) == stopped_in:
             raise KeyboardInterrupt
-        return validation_ssim(*arguments)
+        return score(*arguments)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(training, "validation_ssim", interrupted)
+        patch.setattr(training, "best_similarities", interrupted)
         trained(store, tmp_path / "stopped")
     resumed, history_resumed = trained(store, tmp_path / "stopped")
     assert_same_bits(whole, resumed)
     assert history.drop(columns="seconds").equals(history_resumed.drop(columns="seconds"))
 
 
+def test_a_killed_process_loses_only_what_came_after_its_checkpoint(store, tmp_path):
+    """SIGKILL, which nothing can catch, at a moment that nobody chose."""
+    whole, _ = trained(store, tmp_path / "whole", epochs=40)
+    script = (
+        "import sys; from crystalnet.data.store import Store;"
+        "from crystalnet.model.crystalnet import CrystalNet;"
+        "from crystalnet.model.training import train; from crystalnet.params import TrainingParams;"
+        "import json; store = Store(sys.argv[1]);"
+        "settings = TrainingParams(**json.loads(sys.argv[2]));"
+        "network = CrystalNet(**json.loads(sys.argv[3]));"
+        "train(network, store, store.compositions, settings, sys.argv[4], False)"
+    )
+    asked = settings(epochs=40, checkpoint_seconds=0)
+    folder = tmp_path / "killed"
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, store.path, asked.model_dump_json(), json.dumps(SMALL), folder]
+    )
+    while not (folder / LAST).exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    _, header = checkpoints.read(folder / LAST)
+    assert len(json.loads(header["history"])) < 40
+    resumed, _ = trained(store, folder, epochs=40)
+    assert_same_bits(whole, resumed)
+
+
 def test_a_run_that_ended_is_only_read(store, tmp_path, monkeypatch):
     first, history = trained(store, tmp_path)
-    monkeypatch.setattr(training, "_losses", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(training._Trainer, "step", lambda *_: pytest.fail("trained again"))
     again, history_again = trained(store, tmp_path)
     assert_same_bits(first, again)
     assert history.equals(history_again)
@@ -165,9 +179,9 @@ def test_the_best_epoch_is_kept(store, tmp_path, monkeypatch):
 
     def scored(model, *_):
         seen.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
-        return next(scores)
+        return torch.tensor([next(scores)], dtype=torch.float64)
 
-    monkeypatch.setattr(training, "validation_ssim", scored)
+    monkeypatch.setattr(training, "best_similarities", scored)
     network, history = trained(store, tmp_path)
     assert history["val_ssim"].tolist() == [0.1, 0.9, 0.3, 0.9, 0.2]
     best = network.state_dict()
@@ -180,7 +194,6 @@ def test_the_best_epoch_is_kept(store, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("val_grid", "stride"), [(7, 2), (6, 2), (8, 1), (28, 1)])
 def test_validation_is_the_best_of_samples_and_rotations(store, val_grid, stride):
-    inputs = torch.from_numpy(store.patterns), torch.from_numpy(store.compositions)
     row, asked = store.indices("val")[0], settings(val_samples=2).model_copy(update={"val_grid": val_grid})
 
     class Exact:
@@ -188,11 +201,13 @@ def test_validation_is_the_best_of_samples_and_rotations(store, val_grid, stride
 
         def predict(self, pattern, composition, n_samples, seed, n):
             truth = torch.from_numpy(store.cmed[row, ::stride, ::stride, ::stride].astype(np.float32))
-            assert torch.equal(pattern, inputs[0][row]) and torch.equal(composition, inputs[1][row])
+            np.testing.assert_array_equal(pattern, store.patterns[row])
+            np.testing.assert_array_equal(composition, store.compositions[row])
             assert (n_samples, n) == (2, 14 // stride)
             return torch.stack([torch.zeros_like(truth), truth.permute(1, 0, 2).flip(2).roll(1, 2)])
 
-    assert validation_ssim(Exact(), store, inputs, asked) == pytest.approx(1, abs=1e-5)
+    scores = best_similarities(Exact(), store, store.compositions, asked)
+    assert scores.tolist() == pytest.approx([1], abs=1e-5)
 
 
 # ------------------------------------------------------------------ what goes wrong
@@ -230,15 +245,37 @@ def test_a_damaged_checkpoint_is_one_clear_error(store, tmp_path, name, kept):
         trained(store, tmp_path, epochs=1)
 
 
-def test_a_loss_that_is_no_number_names_crystals(store, tmp_path):
-    compositions = store.compositions.copy()
-    compositions[store.indices("train")] = np.nan
-    with pytest.raises(CrystalNetError, match="became nan in epoch 0, in a batch with") as error:
-        train(CrystalNet(**SMALL), store, compositions, settings(), tmp_path, progress=False)
-    named = str(error.value).split("a batch with ")[1].split(", ...")[0].split(", ")
-    assert set(named) < {store.crystals[row].material_id for row in store.indices("train")}
-    assert len(named) == 3  # the batch, which is not every crystal
-    assert not (tmp_path / LAST).exists()
+def test_a_loss_that_is_no_number_names_step_crystals_and_state(store, tmp_path, monkeypatch):
+    """From the third epoch on, one crystal's density is no number."""
+    bad = int(store.indices("train")[2])
+    draw = Batches.draw
+
+    def poisoned(self, epoch, step):
+        batch = draw(self, epoch, step)
+        if epoch == 2:
+            batch.rho[self.crystals(epoch, step) == bad] = torch.nan
+        return batch
+
+    monkeypatch.setattr(Batches, "draw", poisoned)
+    with pytest.raises(CrystalNetError, match="The loss became nan in epoch 2, step") as error:
+        trained(store, tmp_path, checkpoint_seconds=0)
+    message = str(error.value)
+    assert store.crystals[bad].material_id in message and str(tmp_path / LAST) in message
+    named = message.split("a batch of ")[1].split(". ")[0].split(", ")
+    step = int(message.split("step ")[1].split(",")[0])
+    assert len(named) == (3, 2)[step]  # that batch, not every crystal
+    tensors, header = checkpoints.read(tmp_path / LAST)
+    assert len(json.loads(header["history"])) == 1 and len(tensors["losses"]) == 2  # two epochs, no step more
+    assert all(torch.isfinite(tensor).all() for tensor in tensors.values())
+    monkeypatch.setattr(Batches, "draw", draw)
+    mended, _ = trained(store, tmp_path)
+    whole, _ = trained(store, tmp_path / "whole")
+    assert_same_bits(mended, whole)
+
+
+def test_a_loss_that_grows_without_bound_stops_the_run(store, tmp_path):
+    with pytest.raises(CrystalNetError, match=r"The loss became .* Lower training.learning_rate"):
+        trained(store, tmp_path, learning_rate=1e9, kl_weight=1e3)
 
 
 def test_too_few_crystals(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -14,9 +15,19 @@ from torch import nn
 from crystalnet.errors import CrystalNetError
 
 
+@dataclass
+class Progress:
+    """How far a training run is."""
+
+    history: list[dict] = field(default_factory=list)  # a row each finished epoch
+    losses: torch.Tensor = field(default_factory=lambda: torch.empty(0, 3))  # of the running epoch's steps
+    seconds: float = 0.0  # spent in the running epoch
+    first_loss: float = 0.0  # of the run's first step, before anything was learnt
+
+
 def save_weights(path, model: nn.Module) -> None:
     """Weights and buffers of `model`, with its settings in the header."""
-    _write(path, dict(model.state_dict()), {"model": json.dumps(model.settings)})
+    write(path, dict(model.state_dict()), {"model": json.dumps(model.settings)})
 
 
 def load_weights(path, model: nn.Module) -> None:
@@ -25,7 +36,7 @@ def load_weights(path, model: nn.Module) -> None:
     Raises:
         CrystalNetError: no such file, a damaged one, or one of a network with other settings.
     """
-    tensors, header = _read(path)
+    tensors, header = read(path)
     if json.loads(header.get("model", "{}")) != model.settings:
         raise CrystalNetError(
             f"{path} holds a network with settings {header.get('model')}, not {json.dumps(model.settings)}."
@@ -35,25 +46,32 @@ def load_weights(path, model: nn.Module) -> None:
 
 
 def save(
-    path, model: nn.Module, optimizer: torch.optim.Optimizer, history: list[dict], settings: dict
+    path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress, settings: dict
 ) -> None:
-    """Everything that resuming needs: weights, optimiser moments, history and settings."""
+    """Everything that resuming needs: weights, optimiser moments, progress and settings."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in state.items()}
-    header = {"model": model.settings, "history": history, "settings": settings}
-    _write(path, tensors, {name: json.dumps(value) for name, value in header.items()})
+    tensors["losses"] = progress.losses
+    header = {
+        "model": model.settings,
+        "settings": settings,
+        "history": progress.history,
+        "seconds": progress.seconds,
+        "first_loss": progress.first_loss,
+    }
+    write(path, tensors, {name: json.dumps(value) for name, value in header.items()})
 
 
-def resume(path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: dict) -> list[dict]:
-    """Bring model and optimiser to the state of a file, if there is one; returns the history so far.
+def resume(path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: dict) -> Progress:
+    """Bring model and optimiser to the state of a file, if there is one; returns how far the run is.
 
     Raises:
         CrystalNetError: the file is damaged or belongs to a run with other settings.
     """
     if not Path(path).exists():
-        return []
-    tensors, header = _read(path)
+        return Progress()
+    tensors, header = read(path)
     if [json.loads(header.get(part, "null")) for part in ("settings", "model")] != [settings, model.settings]:
         raise CrystalNetError(
             f"{path} belongs to a run with other settings. Delete its folder to start anew, or use"
@@ -67,10 +85,16 @@ def resume(path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: d
             state.setdefault(int(index), {})[name] = tensor
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
-    return json.loads(header["history"])
+    facts = {name: json.loads(header[name]) for name in ("history", "seconds", "first_loss")}
+    return Progress(losses=tensors["losses"], **facts)
 
 
-def _write(path, tensors: dict[str, torch.Tensor], header: dict[str, str]) -> None:
+def write(path, tensors: dict[str, torch.Tensor], header: dict[str, str]) -> None:
+    """A safetensors file, whole or not at all.
+
+    Raises:
+        CrystalNetError: it could not be written; what was there before is kept.
+    """
     path = Path(path)
     part = path.with_name(path.name + ".part")
     try:
@@ -83,7 +107,12 @@ def _write(path, tensors: dict[str, torch.Tensor], header: dict[str, str]) -> No
         ) from None
 
 
-def _read(path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+def read(path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Tensors and header of a safetensors file.
+
+    Raises:
+        CrystalNetError: no such file, or a damaged one.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118

@@ -16,7 +16,9 @@ from crystalnet.model.encoders import (
 )
 from crystalnet.model.fields import Fusion, PositionEncoder, Regressor
 
-POINTS_AT_ONCE = 2**12  # keeps the activations of a chunk in cache; larger is not faster
+# points that go through the network together: on a CPU their activations stay in cache, elsewhere they fill
+# the device
+POINTS_ON_CPU, POINTS_ELSEWHERE = 2**12, 2**17
 
 
 class CrystalNet(nn.Module):
@@ -28,6 +30,7 @@ class CrystalNet(nn.Module):
         n_bins: length of the pattern (1024).
         n_frequencies, frequency_scale, frequencies: see `PositionEncoder` (128, 3.0, 'random').
         n_blocks: blocks of the regressor (3).
+        sigma: 'signed', the bare output of its encoder as in the paper, or 'positive' through a softplus.
         use_composition: False leaves the composition encoder out ('no formula' of Table 2).
         seed: of the weights and the random frequencies; the same seed gives the same network.
     """
@@ -41,6 +44,7 @@ class CrystalNet(nn.Module):
         frequency_scale: float = 3.0,
         frequencies: str = "random",
         n_blocks: int = 3,
+        sigma: str = "signed",
         use_composition: bool = True,
         seed: int = 0,
     ):
@@ -48,11 +52,14 @@ class CrystalNet(nn.Module):
         self.settings = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         with torch.random.fork_rng(devices=[]):  # weights come from the seed; the caller's state stays
             torch.manual_seed(seed)
-            self.xrd_encoder = Variational(lambda: PatternEncoder(n_bins, width, growth))
-            self.formula_encoder = Variational(lambda: CompositionEncoder(width)) if use_composition else None
-            n_latent = 2 * width if use_composition else width
-            self.gamma = Fusion(n_latent, width)
-            self.beta = Fusion(n_latent, width)
+            positive = sigma == "positive"
+            self.xrd_encoder = Variational(lambda: PatternEncoder(n_bins, width, growth), positive)
+            self.formula_encoder = (
+                Variational(lambda: CompositionEncoder(width), positive) if use_composition else None
+            )
+            self.n_latent = 2 * width if use_composition else width
+            self.gamma = Fusion(self.n_latent, width)
+            self.beta = Fusion(self.n_latent, width)
             self.position_encoder = PositionEncoder(width, n_frequencies, frequency_scale, frequencies, seed)
             self.regressor = Regressor(width, n_blocks)
 
@@ -82,12 +89,12 @@ class CrystalNet(nn.Module):
         pattern: torch.Tensor,
         composition: torch.Tensor,
         query_coords: torch.Tensor,
-        generator: torch.Generator | None = None,
+        noise: torch.Tensor,
     ) -> tuple[torch.Tensor, list[Latent]]:
-        """Density (B, N) of one sampled code a crystal, and the latents that the loss needs."""
+        """Density (B, N) of the codes at unit `noise` (B, n_latent), and the latents that the loss needs."""
         latents = self.encode(pattern, composition)
-        z = torch.cat([latent.sample(generator) for latent in latents], -1)
-        return self.decode(z, query_coords), latents
+        joint = Latent(*(torch.cat(part, -1) for part in zip(*latents, strict=True)))
+        return self.decode(joint.at(noise), query_coords), latents
 
     # ------------------------------------------------------------------ answers
 
@@ -119,14 +126,15 @@ class CrystalNet(nn.Module):
         """CMEDs (B, n, n, n) of codes z (B, n_latent), point chunk by point chunk."""
         was_training = self.training
         self.eval()
-        axis = torch.arange(n, device=z.device) / n
+        axis = torch.arange(n, device=z.device, dtype=z.dtype) / n
         coords = torch.cartesian_prod(axis, axis, axis)
-        rows = [
-            torch.cat([self.decode(code, part) for part in coords.split(POINTS_AT_ONCE)], -1)
-            for code in z.split(1)
-        ]
+        films = list(zip(self.gamma(z), self.beta(z), strict=True))
+        chunks = []
+        for part in coords.split(POINTS_ON_CPU if z.device.type == "cpu" else POINTS_ELSEWHERE):
+            position = self.position_encoder(part)  # once for all codes
+            chunks.append(torch.stack([self.regressor(gamma * position + beta) for gamma, beta in films]))
         self.train(was_training)
-        return torch.cat(rows).view(len(z), n, n, n)
+        return torch.cat(chunks, -1).view(len(z), n, n, n).float()
 
     def answer(self, pattern, composition, n: int = 50) -> torch.Tensor:
         """The one deployable answer: the density of the latent mean, (n, n, n) e/Å^3."""
@@ -148,9 +156,9 @@ class CrystalNet(nn.Module):
         return self.density(repeated.sample(generator), n)
 
     def _checked(self, values, length: int, name: str) -> torch.Tensor:
-        device = next(self.parameters()).device
+        weight = next(self.parameters())
         values = torch.as_tensor(np.asarray(values) if not torch.is_tensor(values) else values)
-        values = torch.atleast_2d(values.to(device, torch.float32))
+        values = torch.atleast_2d(values.to(weight.device, weight.dtype))
         if values.dim() != 2 or values.shape[-1] != length:
             raise CrystalNetError(
                 f"The {name} has shape {tuple(values.shape)}, but the network reads (crystals, {length})."

@@ -8,11 +8,13 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from crystalnet.model.normalisation import BatchNorm
+
 N_ELEMENTS = 118
 
 
 class Latent(NamedTuple):
-    """A diagonal Gaussian: `mu` and `sigma`, each (B, D). sigma is signed; only its square has a meaning."""
+    """A diagonal Gaussian: `mu` and `sigma`, each (B, D). sigma may be signed; its square has a meaning."""
 
     mu: torch.Tensor
     sigma: torch.Tensor
@@ -24,16 +26,23 @@ class Latent(NamedTuple):
             generator=generator,
             device=self.mu.device if generator is None else generator.device,
         )
-        return self.mu + noise.to(self.mu) * self.sigma
+        return self.at(noise.to(self.mu))
+
+    def at(self, noise: torch.Tensor) -> torch.Tensor:
+        """The code at given unit noise (B, D)."""
+        return self.mu + noise * self.sigma
 
 
 class Variational(nn.Module):
-    """Two copies of one encoder, one regressing mu and one sigma."""
+    """Two copies of one encoder, one regressing mu and one sigma.
 
-    def __init__(self, make_encoder: Callable[[], nn.Module]):
+    sigma is the bare output of its encoder, as in the paper, unless `positive` sends it through a softplus.
+    """
+
+    def __init__(self, make_encoder: Callable[[], nn.Module], positive: bool = False):
         super().__init__()
         self.mu = make_encoder()
-        self.sigma = make_encoder()
+        self.sigma = nn.Sequential(make_encoder(), nn.Softplus()) if positive else make_encoder()
 
     def forward(self, x: torch.Tensor) -> Latent:
         return Latent(self.mu(x), self.sigma(x))
@@ -60,7 +69,7 @@ class PatternEncoder(nn.Sequential):
             nn.Conv1d(squeezed + 4 * growth, 1, 1),
             nn.Flatten(),
             nn.Linear(half, width),
-            nn.BatchNorm1d(width),
+            BatchNorm(width),
         )
 
 
@@ -101,4 +110,4 @@ class CompositionEncoder(nn.Sequential):
 
 def linear_block(n_in: int, n_out: int, relu: bool = True) -> list[nn.Module]:
     """Linear, BatchNorm and, unless told otherwise, ReLU: the paper's layer."""
-    return [nn.Linear(n_in, n_out), nn.BatchNorm1d(n_out), *([nn.ReLU()] if relu else [])]
+    return [nn.Linear(n_in, n_out), BatchNorm(n_out), *([nn.ReLU()] if relu else [])]

@@ -51,7 +51,8 @@ class PositionEncoder(nn.Module):
         self.layers = nn.Sequential(*linear_block(2 * n_frequencies, width), nn.Linear(width, width))
 
     def forward(self, coords: torch.Tensor) -> torch.Tensor:
-        phase = 2 * torch.pi * (coords - 0.5) @ self.frequencies.T  # (P, n)
+        with torch.autocast(coords.device.type, enabled=False):  # a phase needs more digits than bfloat16 has
+            phase = 2 * torch.pi * (coords - 0.5) @ self.frequencies.T  # (P, n)
         return self.layers(torch.cat([phase.sin(), phase.cos()], -1))
 
 

@@ -10,6 +10,7 @@ import math
 import torch
 
 from crystalnet.model.encoders import Latent
+from crystalnet.params import TrainingParams
 
 
 def kl_divergence(latent: Latent) -> torch.Tensor:
@@ -25,11 +26,11 @@ def stratified_voxels(n_crystals: int, strata: int, n: int, generator: torch.Gen
     """One uniform draw in each cell of a strata^3 division of the cell, snapped down to the n^3 grid.
 
     Returns:
-        (n_crystals, strata^3, 3) voxel indices.
+        (n_crystals, strata^3, 3) voxel indices, on the generator's device.
     """
-    axis = torch.arange(strata)
+    axis = torch.arange(strata, device=generator.device)
     cells = torch.cartesian_prod(axis, axis, axis)
-    jitter = torch.rand(n_crystals, strata**3, 3, generator=generator)
+    jitter = torch.rand(n_crystals, strata**3, 3, generator=generator, device=generator.device)
     return ((cells + jitter) * (n / strata)).long().clamp_(max=n - 1)
 
 
@@ -41,23 +42,23 @@ def augment(
     The paper shifts by less than 0.6 degrees, three bins; the noise is N(0, 0.001^2) on both inputs.
     """
     n_crystals, n_bins = pattern.shape
-    shift = torch.randint(-max_shift, max_shift + 1, (n_crystals, 1), generator=generator)
-    source = torch.arange(n_bins) - shift
+    device = pattern.device
+    shift = torch.randint(-max_shift, max_shift + 1, (n_crystals, 1), generator=generator, device=device)
+    source = torch.arange(n_bins, device=device) - shift
     inside = (source >= 0) & (source < n_bins)
     pattern = pattern.gather(1, source.clamp(0, n_bins - 1)) * inside
 
     def noisy(x: torch.Tensor) -> torch.Tensor:
-        return torch.relu(x + noise * torch.randn(x.shape, generator=generator))
+        return torch.relu(x + noise * torch.randn(x.shape, generator=generator, device=device))
 
     return noisy(pattern), noisy(composition)
 
 
-def learning_rate(
-    epoch: int, highest: float, lowest: float, restart_epochs: int, restart_factor: int
-) -> float:
+def learning_rate(epoch: int, settings: TrainingParams) -> float:
     """Cosine annealing with warm restarts (Loshchilov & Hutter 2017), as a function of the epoch alone."""
-    length = restart_epochs
+    length = settings.restart_epochs
     while epoch >= length:
         epoch -= length
-        length *= restart_factor
+        length *= settings.restart_factor
+    highest, lowest = settings.learning_rate, settings.lowest_learning_rate
     return lowest + (highest - lowest) * (1 + math.cos(math.pi * epoch / length)) / 2

@@ -1,28 +1,33 @@
-"""The training loop: one for CPU and accelerators, resumable, the same weights for the same seed.
+"""The training loop: one for CPU, one accelerator and several; resumable at any step.
 
-Nothing random outlives an epoch: its generator is made from (seed, epoch), so that a run resumed after any
-checkpoint walks the same path as one that was never stopped.
+The same seed gives the same weights on the same device, bit for bit, also after interruptions: all that a
+step draws comes from its number (see `batches`), and a checkpoint holds everything else.
 """
 
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import nn
+from torch.multiprocessing import ProcessRaisedException
 from tqdm.auto import tqdm
 
 from crystalnet.data.store import Store
 from crystalnet.errors import CrystalNetError
 from crystalnet.model import checkpoints
-from crystalnet.model.objective import augment, kl_divergence, learning_rate, stratified_voxels
-from crystalnet.params import TrainingParams
-from crystalnet.physics.similarity import score_rotations
+from crystalnet.model.batches import Batch, Batches
+from crystalnet.model.objective import kl_divergence, learning_rate
+from crystalnet.model.validation import best_similarities, check_validation_crystals
+from crystalnet.params import NO_NUMBERS, TrainingParams
 
 LAST, BEST = "last.safetensors", "best.safetensors"
+CHECK_EVERY = 16  # steps between looks at the losses, our choice: each look makes an accelerator wait
+DIVERGED = 100  # times the loss of the untrained network, our choice
 
 
 def train(
@@ -36,80 +41,40 @@ def train(
     """Train `model` on the store's training crystals; leaves it with the weights of its best epoch.
 
     Resumes from `folder` if a run with the same settings was interrupted there; does nothing if it ended.
+    With several devices each holds a share of every batch, in a process of its own.
 
     Args:
         compositions: (N, 118), what the network may know of each composition.
-        settings: epochs, batches, schedule, loss, validation, device.
+        settings: epochs, batches, schedule, loss, validation, devices.
         folder: holds last.safetensors (everything to resume) and best.safetensors (the weights to use).
 
     Returns:
-        The history, a row an epoch: loss, reconstruction (e/Å^3), kl, learning_rate, val_ssim (NaN where not
-        validated), seconds.
+        The history, a row an epoch: epoch, loss, reconstruction (e/Å^3), kl, learning_rate, val_ssim (NaN
+        where not validated), seconds.
 
     Raises:
-        CrystalNetError: too few crystals, a folder that cannot be made, or a loss that is no longer a number.
+        CrystalNetError: too few crystals, a folder that cannot be made, devices that are not there, or a loss
+            that is no longer a number or has diverged.
     """
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CrystalNetError(f"{folder} cannot be made ({error}). Choose another folder.") from None
-    rows = store.indices("train")
-    if len(rows) < 2:
+    if (n_train := len(store.indices("train"))) < 2 * settings.devices:
         raise CrystalNetError(
-            f"{len(rows)} training crystals are too few: BatchNorm needs two. Add crystals."
+            f"{n_train} training crystals are too few: BatchNorm needs two on each device. Add crystals."
         )
+    check_validation_crystals(store)
     fabric = _fabric(settings)
-    optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
-    network, optimizer = fabric.setup(model, optimizer)
-    history = checkpoints.resume(folder / LAST, model, optimizer, settings.model_dump())
-    inputs = torch.from_numpy(store.patterns), torch.from_numpy(np.ascontiguousarray(compositions))
-
-    bar = tqdm(
-        range(len(history), settings.epochs),
-        initial=len(history),
-        total=settings.epochs,
-        desc=folder.name,
-        unit="epoch",
-        disable=not progress,
-    )
-    for epoch in bar:
-        started = pd.Timestamp.now()
-        rate = learning_rate(
-            epoch,
-            settings.learning_rate,
-            settings.lowest_learning_rate,
-            settings.restart_epochs,
-            settings.restart_factor,
-        )
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + epoch)
-        losses = []
-        for batch in _batches(rows, settings.batch_size, generator):
-            drawn = fabric.to_device(_draw(store, inputs, batch, settings, generator))
-            loss, reconstruction, kl = _losses(network, drawn, settings.kl_weight, generator)
-            if not torch.isfinite(loss):
-                names = ", ".join(store.crystals[i].material_id for i in batch[:5])
-                raise CrystalNetError(
-                    f"The loss became {loss.item()} in epoch {epoch}, in a batch with {names}, ... The last"
-                    f" good state is {folder / LAST}. Lower training.learning_rate or look at these crystals."
-                )
-            optimizer.zero_grad(set_to_none=True)
-            fabric.backward(loss)
-            optimizer.step()
-            losses.append([loss.item(), reconstruction.item(), kl.item()])
-        row = dict(zip(("loss", "reconstruction", "kl"), np.mean(losses, 0).tolist(), strict=True))
-        row |= {"epoch": epoch, "learning_rate": rate, "val_ssim": math.nan}
-        if (epoch + 1) % settings.validate_every == 0 or epoch + 1 == settings.epochs:
-            row["val_ssim"] = validation_ssim(model, store, inputs, settings)
-            earlier = [past["val_ssim"] for past in history if not math.isnan(past["val_ssim"])]
-            if row["val_ssim"] > max(earlier, default=-math.inf):
-                checkpoints.save_weights(folder / BEST, model)
-        row["seconds"] = (pd.Timestamp.now() - started).total_seconds()
-        history.append(row)
-        checkpoints.save(folder / LAST, model, optimizer, history, settings.model_dump())
-        bar.set_postfix(loss=f"{row['loss']:.4f}", val_ssim=f"{row['val_ssim']:.3f}")
+    work = model, store.path, compositions, settings, folder, progress
+    if settings.devices == 1:
+        history = _train(fabric, *work)
+    else:
+        try:
+            history = fabric.launch(_train, *work)
+        except ProcessRaisedException as error:
+            raise CrystalNetError(f"{str(error).strip().splitlines()[-1].split('Error: ')[-1]}") from None
     checkpoints.load_weights(folder / BEST, model)
     return pd.DataFrame(history)
 
@@ -117,48 +82,138 @@ def train(
 def _fabric(settings: TrainingParams):
     from lightning.fabric import Fabric  # seconds to import, wanted only where something is trained
 
-    return Fabric(accelerator=settings.accelerator, devices=1, precision=settings.precision)
+    strategy = "auto" if settings.devices == 1 else "ddp_spawn"
+    try:
+        return Fabric(
+            accelerator=settings.accelerator,
+            strategy=strategy,
+            devices=settings.devices,
+            precision=settings.precision,
+        )
+    except (RuntimeError, ValueError) as error:  # Lightning's own errors are both
+        raise CrystalNetError(
+            f"training.devices = {settings.devices} with accelerator {settings.accelerator!r} is not to be"
+            f" had ({error}). Ask for what there is; several devices need `make results`, not a notebook."
+        ) from None
 
 
-def _batches(rows: np.ndarray, size: int, generator: torch.Generator):
-    """Shuffled batches; a last one of a single crystal is left out, since BatchNorm needs two."""
-    order = rows[torch.randperm(len(rows), generator=generator).numpy()]
-    return [batch for start in range(0, len(order), size) if len(batch := order[start : start + size]) > 1]
+def _train(fabric, *work) -> list[dict]:
+    """One process's part of the run."""
+    return _Trainer(fabric, *work).run()
 
 
-def _draw(store: Store, inputs, batch: np.ndarray, settings: TrainingParams, generator: torch.Generator):
-    """What a step sees of a batch: pattern and composition (augmented), coords (B, P, 3), rho (B, P)."""
-    voxels = stratified_voxels(len(batch), settings.strata, store.n, generator)
-    flat = (voxels[..., 0] * store.n + voxels[..., 1]) * store.n + voxels[..., 2]
-    rho = torch.from_numpy(store.densities(batch, flat.numpy()))
-    patterns, compositions = inputs
-    pattern, composition = augment(
-        patterns[batch], compositions[batch], generator, settings.max_shift_bins, settings.noise
-    )
-    return pattern, composition, voxels / store.n, rho
+class _Trainer:
+    """The state of a run in one process: a share of each batch, and a copy of the network."""
 
+    def __init__(self, fabric, model, store_path, compositions, settings: TrainingParams, folder, progress):
+        torch.backends.cudnn.deterministic = True  # the same weights again
+        if fabric.device.type == "cuda":
+            torch.set_float32_matmul_precision("high")  # TF32, where it is not bfloat16 anyway
+        self.fabric, self.model, self.settings, self.folder = fabric, model, settings, folder
+        self.store, self.compositions = Store(store_path), compositions
+        self.share = slice(fabric.global_rank, None, fabric.world_size)
+        self.batches = Batches(
+            self.store, compositions, settings, model.n_latent, fabric.device, fabric.world_size
+        )
+        if settings.compiled:
+            model.compile()
+        optimizer = torch.optim.Adam(model.parameters(), settings.learning_rate, fused=True)
+        self.network, self.optimizer = fabric.setup(model, optimizer)
+        self.made_with = settings.model_dump(exclude=NO_NUMBERS)
+        self.done = checkpoints.resume(folder / LAST, model, self.optimizer, self.made_with)
+        self.saved = time.monotonic()
+        self.bar = tqdm(
+            initial=len(self.done.history) * self.batches.n_steps + len(self.done.losses),
+            total=settings.epochs * self.batches.n_steps,
+            desc=folder.name,
+            unit="step",
+            disable=not (progress and fabric.is_global_zero),
+        )
 
-def _losses(network, drawn, kl_weight: float, generator: torch.Generator) -> tuple[torch.Tensor, ...]:
-    """Total loss, reconstruction error (e/Å^3) and KL divergence of one batch (eq. 7)."""
-    pattern, composition, query_coords, rho = drawn
-    network.train()
-    predicted, latents = network(pattern, composition, query_coords, generator)
-    reconstruction = (predicted - rho).abs().mean()
-    kl = sum(kl_divergence(latent) for latent in latents)
-    return reconstruction + kl_weight * kl, reconstruction, kl
+    def run(self) -> list[dict]:
+        """Every epoch that is not done; returns the history."""
+        epochs = range(len(self.done.history), self.settings.epochs)
+        with self.bar:
+            for epoch in epochs:
+                row = self.epoch(epoch)
+                self.bar.set_postfix(loss=f"{row['loss']:.4f}", val_ssim=f"{row['val_ssim']:.3f}")
+        if epochs:
+            self.save()
+        return self.done.history
 
+    def epoch(self, epoch: int) -> dict:
+        """The rest of an epoch and its validation; its row of the history."""
+        started = time.monotonic() - self.done.seconds
+        rate = learning_rate(epoch, self.settings)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        losses = torch.zeros(self.batches.n_steps, 3, device=self.fabric.device)
+        checked = len(self.done.losses)
+        losses[:checked] = self.done.losses
+        for step in range(checked, len(losses)):
+            losses[step] = self.step(epoch, step)
+            self.bar.update()
+            if (step + 1) % CHECK_EVERY == 0 or step + 1 == len(losses):
+                losses[checked : step + 1] = self.fabric.all_reduce(losses[checked : step + 1])
+                self.check(losses, epoch, checked, step + 1)
+                checked = step + 1
+                self.done.losses, self.done.seconds = losses[:checked], time.monotonic() - started
+                if time.monotonic() - self.saved >= self.settings.checkpoint_seconds:
+                    self.save()
+        row = dict(zip(("loss", "reconstruction", "kl"), losses.double().mean(0).tolist(), strict=True))
+        row = {"epoch": epoch, **row, "learning_rate": rate, "val_ssim": math.nan}
+        if (epoch + 1) % self.settings.validate_every == 0 or epoch + 1 == self.settings.epochs:
+            row["val_ssim"] = self.validate()
+            best = max((r["val_ssim"] for r in self.done.history if r["val_ssim"] > -1), default=-math.inf)
+            if row["val_ssim"] > best and self.fabric.is_global_zero:
+                checkpoints.save_weights(self.folder / BEST, self.model)
+        row["seconds"] = time.monotonic() - started
+        self.done.history.append(row)
+        self.done.losses, self.done.seconds = losses[:0], 0.0
+        return row
 
-def validation_ssim(model, store: Store, inputs, settings: TrainingParams) -> float:
-    """Mean over validation crystals of the best SSIM of samples and rotations, on a coarse grid (paper)."""
-    # every stride-th voxel, with the largest stride that the grid is a multiple of
-    fits = (d for d in range(1, store.n + 1) if store.n % d == 0 and store.n // d >= settings.val_grid)
-    stride = max(fits, default=1)
-    n = store.n // stride
-    best = []
-    for row in store.indices("val", settings.max_val):
-        truth = torch.from_numpy(store.cmed[row, ::stride, ::stride, ::stride].astype(np.float32))
-        samples = model.predict(inputs[0][row], inputs[1][row], settings.val_samples, settings.seed, n)
-        best.append(float(score_rotations(truth, samples.cpu())[0].max()))
-    if not best:
-        raise CrystalNetError("The data set has no validation crystals. Choose a split that leaves some.")
-    return float(np.mean(best))
+    def step(self, epoch: int, step: int) -> torch.Tensor:
+        """Forward, backward, update; total loss, reconstruction error (e/Å^3) and KL divergence (eq. 7)."""
+        batch = Batch(*(part[self.share] for part in self.batches.draw(epoch, step)))
+        self.network.train()
+        predicted, latents = self.network(*batch[:-1])
+        reconstruction = (predicted - batch.rho).abs().mean()
+        kl = sum(kl_divergence(latent) for latent in latents)
+        loss = reconstruction + self.settings.kl_weight * kl
+        self.optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(loss)
+        self.optimizer.step()
+        return torch.stack([loss, reconstruction, kl]).detach()
+
+    def check(self, losses: torch.Tensor, epoch: int, start: int, stop: int) -> None:
+        """Stop at a loss that is no number, or far above where training began."""
+        loss = losses[start:stop, 0].cpu()
+        self.done.first_loss = self.done.first_loss or float(loss[0])
+        bad = ~(loss < DIVERGED * abs(self.done.first_loss))
+        if not bad.any():
+            return
+        step = start + int(bad.nonzero()[0])
+        names = ", ".join(
+            self.store.crystals[row].material_id for row in self.batches.crystals(epoch, step).tolist()
+        )
+        kept = self.folder / LAST
+        raise CrystalNetError(
+            f"The loss became {float(losses[step, 0]):.3g} in epoch {epoch}, step {step}, in a batch of"
+            f" {names}."
+            + (f" The last good state is {kept}." if kept.exists() else " No state was saved before.")
+            + " Lower training.learning_rate, or look at these crystals."
+        )
+
+    def validate(self) -> float:
+        """Mean over the validation crystals, of which each process takes a share."""
+        with self.fabric.autocast():
+            scores = best_similarities(self.model, self.store, self.compositions, self.settings, self.share)
+        total = self.fabric.all_reduce(
+            torch.stack([scores.sum(), torch.tensor(float(len(scores)))]), reduce_op="sum"
+        )
+        return float(total[0] / total[1])
+
+    def save(self) -> None:
+        if self.fabric.is_global_zero:
+            checkpoints.save(self.folder / LAST, self.model, self.optimizer, self.done, self.made_with)
+        self.saved = time.monotonic()

@@ -7,12 +7,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 from tqdm.auto import tqdm
 
 from crystalnet.data.densities import cmed_from_file
 from crystalnet.data.store import Store
 from crystalnet.physics.symmetry import lattice_operations
 from crystalnet.solve.protocols import honest_score, paper_score
+
+CPU = torch.device("cpu")
 
 
 def evaluate(
@@ -25,6 +28,7 @@ def evaluate(
     progress: bool = True,
     name: str = "evaluation",
     density_files: dict[str, Path] | None = None,
+    mixed_precision: bool = False,
 ) -> pd.DataFrame:
     """Score a network or baseline on crystals `rows` of the store.
 
@@ -33,12 +37,13 @@ def evaluate(
             `predict(pattern, composition, n_samples, seed, n)`.
         compositions: (N, 118), what it may know of each composition.
         density_files: by material_id, to take the truth from instead of the store.
+        mixed_precision: the predictor multiplies in bfloat16; the scores are float32 in any case.
 
     Returns:
         A row a crystal: row, material_id, formula, space_group, paper_ssim, paper_psnr, honest_ssim,
         honest_psnr, honest_nmae.
     """
-    table = []
+    table, device = [], next(predictor.parameters()).device if isinstance(predictor, nn.Module) else CPU
     for row in tqdm(rows, desc=name, unit="crystal", disable=not progress):
         crystal = store.crystals[row]
         truth = (
@@ -46,8 +51,10 @@ def evaluate(
         )
         truth = torch.from_numpy(truth.astype(np.float32))
         pattern, composition = store.patterns[row], compositions[row]
-        samples = predictor.predict(pattern, composition, n_samples, seed, store.n).cpu()
-        answer = predictor.answer(pattern, composition, store.n).cpu()
+        with torch.autocast(device.type, torch.bfloat16, enabled=mixed_precision):
+            samples = predictor.predict(pattern, composition, n_samples, seed, store.n)
+            answer = predictor.answer(pattern, composition, store.n)
+        truth = truth.to(samples.device)
         operations = lattice_operations(crystal.atoms.lattice)
         table.append(
             {
