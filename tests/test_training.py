@@ -18,6 +18,7 @@ from crystalnet.errors import CrystalNetError
 from crystalnet.model import checkpoints, training
 from crystalnet.model.batches import Batches
 from crystalnet.model.crystalnet import CrystalNet
+from crystalnet.model.fields import PositionEncoder
 from crystalnet.model.training import BEST, LAST, train
 from crystalnet.model.validation import best_similarities
 from crystalnet.params import TrainingParams
@@ -71,6 +72,30 @@ def test_two_crystals_can_be_overfitted(tmp_path):
         truth = torch.from_numpy(store.cmed[row].astype(np.float32))
         answer = network.answer(store.patterns[row], store.compositions[row], store.n)
         assert ssim(truth, answer, float(truth.max() - truth.min())) > 0.99
+
+
+def test_mixed_precision_learns_the_same_but_for_digits(store, tmp_path):
+    """The losses are those of float32 to bfloat16's digits; weights and statistics stay float32."""
+    networks, histories = {}, {}
+    for precision in ("32-true", "bf16-mixed"):
+        networks[precision], histories[precision] = trained(store, tmp_path / precision, precision=precision)
+    full, mixed = histories.values()
+    assert not mixed["loss"].equals(full["loss"])
+    np.testing.assert_allclose(mixed["loss"][0], full["loss"][0], rtol=0.1)  # three rows a batch
+    state = networks["bf16-mixed"].state_dict()
+    assert {tensor.dtype for name, tensor in state.items() if "num_batches" not in name} == {torch.float32}
+
+
+def test_mixed_precision_rounds_no_coordinate(store, tmp_path, monkeypatch):
+    seen, encode = [], PositionEncoder.forward
+
+    def watched(self, coords):
+        seen.append(coords.dtype)
+        return encode(self, coords)
+
+    monkeypatch.setattr(PositionEncoder, "forward", watched)
+    trained(store, tmp_path, precision="bf16-mixed", epochs=1)
+    assert set(seen) == {torch.float32}
 
 
 def test_history_has_a_row_an_epoch(store, tmp_path):

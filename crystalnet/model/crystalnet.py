@@ -126,7 +126,7 @@ class CrystalNet(nn.Module):
         """CMEDs (B, n, n, n) of codes z (B, n_latent), point chunk by point chunk."""
         was_training = self.training
         self.eval()
-        axis = torch.arange(n, device=z.device, dtype=z.dtype) / n
+        axis = torch.arange(n, device=z.device, dtype=self.position_encoder.frequencies.dtype) / n
         coords = torch.cartesian_prod(axis, axis, axis)
         films = list(zip(self.gamma(z), self.beta(z), strict=True))
         chunks = []

@@ -18,8 +18,9 @@ def kl_divergence(latent: Latent) -> torch.Tensor:
 
     There is no factor 1/2. The 1e-4 of the released code keeps the logarithm finite: sigma may cross zero.
     """
-    variance = latent.sigma.square()
-    return -(1 + torch.log(variance + 1e-4) - latent.mu.square() - variance).mean()
+    mu, sigma = (part.to(torch.promote_types(part.dtype, torch.float32)) for part in latent)
+    variance = sigma.square()
+    return -(1 + torch.log(variance + 1e-4) - mu.square() - variance).mean()
 
 
 def stratified_voxels(n_crystals: int, strata: int, n: int, generator: torch.Generator) -> torch.Tensor:

@@ -25,6 +25,7 @@ from crystalnet.model.objective import kl_divergence, learning_rate
 from crystalnet.model.validation import best_similarities, check_validation_crystals
 from crystalnet.params import NO_NUMBERS, TrainingParams
 
+MIXED = "bf16-mixed"
 LAST, BEST = "last.safetensors", "best.safetensors"
 CHECK_EVERY = 16  # steps between looks at the losses, our choice: each look makes an accelerator wait
 DIVERGED = 100  # times the loss of the untrained network, our choice
@@ -88,7 +89,7 @@ def _fabric(settings: TrainingParams):
             accelerator=settings.accelerator,
             strategy=strategy,
             devices=settings.devices,
-            precision=settings.precision,
+            precision="32-true" if settings.precision == MIXED else settings.precision,  # see `mixed`
         )
     except (RuntimeError, ValueError) as error:  # Lightning's own errors are both
         raise CrystalNetError(
@@ -176,7 +177,8 @@ class _Trainer:
         """Forward, backward, update; total loss, reconstruction error (e/Å^3) and KL divergence (eq. 7)."""
         batch = Batch(*(part[self.share] for part in self.batches.draw(epoch, step)))
         self.network.train()
-        predicted, latents = self.network(*batch[:-1])
+        with self.mixed():
+            predicted, latents = self.network(*batch[:-1])
         reconstruction = (predicted - batch.rho).abs().mean()
         kl = sum(kl_divergence(latent) for latent in latents)
         loss = reconstruction + self.settings.kl_weight * kl
@@ -206,12 +208,17 @@ class _Trainer:
 
     def validate(self) -> float:
         """Mean over the validation crystals, of which each process takes a share."""
-        with self.fabric.autocast():
+        with self.mixed():
             scores = best_similarities(self.model, self.store, self.compositions, self.settings, self.share)
         total = self.fabric.all_reduce(
             torch.stack([scores.sum(), torch.tensor(float(len(scores)))]), reduce_op="sum"
         )
         return float(total[0] / total[1])
+
+    def mixed(self):
+        """bfloat16 products. Fabric's own would round the coordinates as well, and with them every phase."""
+        enabled = self.settings.precision == MIXED
+        return torch.autocast(self.fabric.device.type, torch.bfloat16, enabled=enabled)
 
     def save(self) -> None:
         if self.fabric.is_global_zero:
