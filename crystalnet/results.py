@@ -10,9 +10,19 @@ import json
 import time
 from pathlib import Path
 
+import pandas as pd
+
 from crystalnet.errors import CrystalNetError
 from crystalnet.params import Params, repository_root
 from crystalnet.provenance import environment, write_text
+
+# columns that are names: 'NaN' is a formula, and an id may look like a number
+NAMES = dict.fromkeys(("predictor", "level", "variant", "material_id", "formula"), str)
+
+
+def read_table(path_or_text) -> pd.DataFrame:
+    """A table of a run as it was written."""
+    return pd.read_csv(path_or_text, dtype=NAMES, keep_default_na=False, na_values=[""])
 
 
 class Results:

@@ -24,6 +24,7 @@ from crystalnet.model.crystalnet import CrystalNet
 from crystalnet.model.training import BEST, train
 from crystalnet.params import NO_NUMBERS, VARIANTS, Params
 from crystalnet.provenance import code_digest, fingerprint, write_text
+from crystalnet.results import read_table
 from crystalnet.solve.baselines import MeanDensity, NearestNeighbour
 from crystalnet.solve.evaluation import evaluate, summary
 
@@ -73,7 +74,7 @@ class Run(DataSets):
         history_path = folder / "history.csv"
         if self.is_finished(folder):
             load_weights(folder / BEST, model)
-            return Trained(model, pd.read_csv(history_path), self.manifest(folder))
+            return Trained(model, read_table(history_path), self.manifest(folder))
         started = time.perf_counter()
         store.verify(self.progress)
         compositions = self.compositions(system, level or "baseline")
@@ -173,7 +174,7 @@ class Run(DataSets):
                 )
             write_text(path, table.to_csv(index=False))
             self.finish(folder, started, **key)
-        table = pd.read_csv(path)
+        table = read_table(path)
         table.attrs["manifest"] = self.manifest(folder)
         return table
 

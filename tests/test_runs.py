@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -12,6 +13,7 @@ from crystalnet.data.densities import write_cmed
 from crystalnet.errors import CrystalNetError
 from crystalnet.params import Params
 from crystalnet.physics.symmetry import lattice_operations
+from crystalnet.results import read_table
 from crystalnet.runs import PREDICTORS, Run
 from crystalnet.solve.baselines import MeanDensity
 from crystalnet.solve.protocols import honest_score
@@ -80,6 +82,17 @@ def test_every_folder_says_what_made_it(run):
     assert {m["epochs"] for m in manifests(run, "training").values()} == {"2 of 2"}
     assert {m["epochs"] for m in manifests(run, "ablation-no_ratios").values()} == {"1 of 1"}
     assert not list(run.folder.rglob("*.part"))
+
+
+def test_names_stay_names(tmp_path):
+    """Na and N one to one are not 'not a number'."""
+    table = pd.DataFrame(
+        {"material_id": ["007", "mp-1"], "formula": ["NaN", "NaCl"], "honest_ssim": [0.5, np.nan]}
+    )
+    table.to_csv(tmp_path / "scores.csv", index=False)
+    read = read_table(tmp_path / "scores.csv")
+    assert read["formula"].tolist() == ["NaN", "NaCl"] and read["material_id"][0] == "007"
+    assert np.isnan(read["honest_ssim"][1])
 
 
 def test_a_second_run_makes_nothing(run, nothing_is_made):

@@ -1,0 +1,127 @@
+"""Model cards: what a published network is, how it came about, how well it does, and what it is good for.
+
+Every number is read off the network's record (see `records`).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pandas as pd
+import yaml
+
+from crystalnet.model.crystalnet import CrystalNet
+from crystalnet.model.encoders import N_ELEMENTS
+from crystalnet.physics.diffraction import MO_K_ALPHA
+from crystalnet.solve.evaluation import summary
+
+CELLS = {  # params.data.cell
+    "given": "the primitive cell in the setting that {source} gives",
+    "canonical": "the primitive cell with one origin and choice of axes for every crystal of a type",
+}
+MATERIALS_PROJECT = (  # its licence asks for this citation
+    "Training structures: the Materials Project, CC BY 4.0; cite A. Jain et al., Commentary: The Materials"
+    " Project: A materials genome approach to accelerating materials innovation, APL Materials 1, 011002"
+    " (2013), https://doi.org/10.1063/1.4812323."
+)
+OTHER_SOURCE = "The training structures are under the licence of their source."
+
+
+def model_card(name: str, record) -> str:
+    """The card of a network, Markdown.
+
+    Args:
+        name: what `crystalnet.load` knows it by.
+        record: a `records.Record`; read are system, profile, manifest, scores, scores_dft and provenance().
+    """
+    manifest = record.manifest
+    training = manifest["history.csv"]
+    params = training["params"]
+    data = params["data"]
+    n_parameters = sum(p.numel() for p in CrystalNet(**training["model"]).parameters())
+    counts = ", ".join(f"{manifest[split]:,} {split}" for split in ("train", "val", "test"))
+    n_samples = manifest["scores.csv"]["CrystalNet"]["n_samples"]
+    from_mp = record.scores["material_id"].str.startswith("mp-").all()
+    cell = CELLS[data["cell"]].format(source="the Materials Project" if from_mp else "the source")
+    duration = timedelta(seconds=round(training["training_seconds"]))
+    settings = yaml.safe_dump({group: params[group] for group in ("model", "training")}, sort_keys=False)
+    sections = [
+        f"# CrystalNet {name}",
+        f"A variational, query-based network ([arXiv:2312.15136](https://arxiv.org/abs/2312.15136)). From the"
+        f" powder pattern and the composition of a {record.system} crystal it gives the valence electron"
+        f" density, e/Å^3, at any point of the primitive cell. {n_parameters:,} trainable parameters.",
+        "## Loading",
+        f'```python\nimport crystalnet\nnetwork = crystalnet.load("{name}")\n'
+        f"density = network.answer(pattern, composition, n={data['n_grid']})\n```",
+        f"`pattern`: ({training['model']['n_bins']},), highest bin 1, as"
+        " `crystalnet.physics.diffraction.powder_pattern` makes it from a structure, or `binned_pattern` from"
+        f" peaks. `composition`: ({N_ELEMENTS},) atomic fractions, as"
+        " `crystalnet.data.crystals.composition_vector` makes them.",
+        "## Data",
+        f"- crystals: {counts}; {manifest['split']} split; data {manifest['data_hash'][:10]}\n"
+        f"- density: {manifest['density_source']}, on {cell}\n"
+        f"- patterns: computed, ideal, Mo K-alpha ({MO_K_ALPHA} Å)",
+        "## Training",
+        f"- {training['epochs']} epochs (profile {record.profile})\n"
+        f"- {training['environment']['hardware']}, {duration} (h:min:s)",
+        f"```yaml\n{settings}```",
+        "## Scores on test crystals",
+        _table(record.scores),
+        f"- *paper*: the best of {n_samples} samples in all rotations of the cube, chosen by looking at the"
+        " truth; for comparison with the paper alone\n"
+        "- *honest*: one answer, chosen without the truth, laid onto it by an operation and an origin that a"
+        " powder pattern cannot see\n\n"
+        "Scored before the weights were rounded to float16.",
+        *_against_dft(record.scores_dft),
+        f"Provenance: {record.provenance()}",
+        "## Intended use and limits",
+        "For research and teaching: a first density from a pattern and a composition, to be refined and"
+        " checked.\n\n"
+        f"- {record.system.capitalize()} crystals only. Of any other crystal it gives a wrong density without"
+        " a warning.\n"
+        f"- Densities are on {cell}; the network does not find the lattice.\n"
+        "- A powder pattern fixes neither origin nor orientation nor handedness: an answer is right up to"
+        " these.\n"
+        f"- Trained on {manifest['density_source']} densities.{_promolecule(manifest['density_source'])}\n"
+        "- Trained on computed patterns: background, texture, impurities and broad peaks of a measured one"
+        " are new to it.",
+        "## Licence",
+        f"Code and weights: MIT. {MATERIALS_PROJECT if from_mp else OTHER_SOURCE}",
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _table(scores: pd.DataFrame) -> str:
+    """Both protocols of every predictor; columns as in `records`' scores.csv."""
+    header = "predictor", "protocol", "crystals", "SSIM mean", "median", "> 0.9", "< 0.5", "PSNR, dB"
+    rows = [header, ["---", "---", *["---:"] * 6]]
+    for predictor, table in scores.groupby("predictor", sort=False):
+        numbers = summary(table)
+        for protocol in ("paper", "honest"):
+            similarity = numbers[f"{protocol}_ssim"], numbers[f"{protocol}_ssim_median"]
+            shares = numbers[f"{protocol}_above_0.9"], numbers[f"{protocol}_below_0.5"]
+            rows.append(
+                [
+                    *(predictor, protocol, str(len(table))),
+                    *[f"{value:.3f}" for value in similarity],
+                    *[f"{share:.1%}" for share in shares],
+                    f"{numbers[f'{protocol}_psnr']:.2f}",
+                ]
+            )
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _against_dft(scores: pd.DataFrame | None) -> list[str]:
+    if scores is None:
+        return []
+    return [
+        "## Scores against densities from DFT",
+        "Where a test crystal has one, a density calculated by DFT is the truth instead.",
+        _table(scores),
+    ]
+
+
+def _promolecule(density_source: str) -> str:
+    if "promolecule" not in density_source:
+        return ""
+    return " A promolecule superposes free atoms: it knows no bonds and no charge transfer."
