@@ -65,8 +65,9 @@ def history() -> pd.DataFrame:
     )
 
 
-def inputs() -> tuple:
-    return torch.rand(2, 1024), torch.rand(2, 118), torch.rand(2, 6, 3)
+def inputs(model: CrystalNet) -> tuple:
+    shapes = (1024,), (118,), (6, 3), (model.n_latent,)
+    return tuple(torch.rand(2, *shape) for shape in shapes)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,7 @@ BUILDERS = {  # the figure, and the most that its HTML may weigh in kB
     "space_group_bars": (lambda m: figures.space_group_bars(TABLE), 10),
     "ablation_bars": (lambda m: figures.ablation_bars(ABLATIONS, ABLATIONS), 20),
     "latent_walk": (lambda m: figures.latent_walk([A, B, A], ["0", "0.5", "1"]), 700),
-    "architecture": (lambda m: figures.architecture(m, inputs()), 40),
+    "architecture": (lambda m: figures.architecture(m, inputs(m)), 40),
     "system_overview": (lambda m: figures.system_overview(m), 20),
 }
 
@@ -296,8 +297,8 @@ def numbers(text: str) -> int:
 def test_architecture_accounts_for_every_parameter(use_composition):
     model = CrystalNet(width=32, use_composition=use_composition)
     total = sum(p.numel() for p in model.parameters())
-    assert layers(model, inputs())["n_parameters"].sum() == total == n_parameters(model)
-    notes = figures.architecture(model, inputs()).layout.annotations
+    assert layers(model, inputs(model))["n_parameters"].sum() == total == n_parameters(model)
+    notes = figures.architecture(model, inputs(model)).layout.annotations
     headings = [note.text for note in notes if note.x == 1 and note.text.startswith("<b>")]
     assert sum(numbers(text.strip("</b>")) for text in headings) == total
     boxes = [shape.label.text for shape in figures.system_overview(model).layout.shapes]
@@ -306,7 +307,7 @@ def test_architecture_accounts_for_every_parameter(use_composition):
 
 
 def test_layers_come_in_order_with_their_output_shapes(model):
-    table = layers(model, inputs()).set_index("name")
+    table = layers(model, inputs(model)).set_index("name")
     assert table.loc["position_encoder.layers.0", "output_shape"] == (32,)
     assert table.loc["regressor.head", ["kind", "n_parameters"]].tolist() == ["Linear", 33]
     assert table.index[-1] == "regressor.head" and table.index[0].startswith("xrd_encoder.mu")
@@ -315,7 +316,7 @@ def test_layers_come_in_order_with_their_output_shapes(model):
 def test_layers_leave_the_model_as_it_was(model):
     model.train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    layers(model, inputs())
+    layers(model, inputs(model))
     assert model.training
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert not any(module._forward_hooks for module in model.modules())

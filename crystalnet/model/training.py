@@ -39,7 +39,7 @@ def train(
     folder,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Train `model` on the store's training crystals; leaves it with the weights of its best epoch.
+    """Train `model` on the store's training crystals; leaves the weights of its best epoch in it, on the CPU.
 
     Resumes from `folder` if a run with the same settings was interrupted there; does nothing if it ended.
     With several devices each holds a share of every batch, in a process of its own.
@@ -76,7 +76,7 @@ def train(
             history = fabric.launch(_train, *work)
         except ProcessRaisedException as error:
             raise CrystalNetError(f"{str(error).strip().splitlines()[-1].split('Error: ')[-1]}") from None
-    checkpoints.load_weights(folder / BEST, model)
+    checkpoints.load_weights(folder / BEST, model.cpu())
     return pd.DataFrame(history)
 
 

@@ -19,7 +19,7 @@ PANELS = {  # the paper's Fig. 6; its panel E, the FiLM product, has no layers o
     "D · position encoder": ("position_encoder",),
     "F · regressor": ("regressor",),
 }
-FOLLOWERS = ("BatchNorm1d", "LayerNorm", "ReLU")  # share the box of the layer before them
+FOLLOWERS = ("BatchNorm", "LayerNorm", "ReLU", "Softplus")  # share the box of the layer before them
 FILLS = {"Conv1d": "rgba(0,158,115,0.25)", "Linear": "rgba(0,114,178,0.25)"}
 OTHER_FILL = "rgba(128,128,128,0.2)"
 BOX_HEIGHT = 22  # pixels
@@ -70,7 +70,8 @@ def architecture(model: nn.Module, inputs: tuple) -> go.Figure:
     """Every sub-network of a CrystalNet, layer by layer: kind, output shape, parameters (paper, Fig. 6).
 
     Args:
-        inputs: what model's forward takes: pattern (B, 1024), composition (B, 118), query_coords (B, N, 3).
+        inputs: what model's forward takes: pattern (B, 1024), composition (B, 118), query_coords (B, N, 3),
+            noise (B, n_latent).
     """
     table = layers(model, inputs)
     figure = go.Figure()
