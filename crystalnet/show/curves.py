@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from crystalnet.show.style import BLUE, GREEN, INK, ORANGE, RED, styled
+from crystalnet.show.style import BLUE, COLOURS, GREEN, INK, ORANGE, RED, styled
 
 LOSSES = {"loss": BLUE, "reconstruction": GREEN, "kl": ORANGE}
 
@@ -48,6 +48,35 @@ def training_curves(history: pd.DataFrame, title: str = "") -> go.Figure:
     for row, column in ((1, "loss"), (3, "learning_rate")):
         if (history[column] > 0).all():
             figure.update_yaxes(type="log", exponentformat="power", dtick="D2", row=row)
+    figure.update_xaxes(title_text="epoch", row=3)
+    return styled(figure, 520, title, legend=True)
+
+
+def curves_together(histories: dict[str, pd.DataFrame], title: str = "") -> go.Figure:
+    """Reconstruction error, KL divergence and validation SSIM of several runs, their best epochs marked.
+
+    Args:
+        histories: {name: history}, see `training_curves`; beyond six names colours repeat.
+    """
+    panels = {"reconstruction": "error (e/Å³)", "kl": "KL divergence", "val_ssim": "validation SSIM"}
+    figure = make_subplots(3, 1, shared_xaxes=True, vertical_spacing=0.05, row_heights=[0.35, 0.25, 0.4])
+    for number, (name, history) in enumerate(histories.items()):
+        colour = COLOURS[number % len(COLOURS)]
+        for row, column in enumerate(panels, 1):
+            known = history.dropna(subset=column)
+            points = {"x": known["epoch"].to_numpy(), "y": known[column].to_numpy(np.float32)}
+            line = go.Scatter(
+                **points, name=name, legendgroup=name, line_color=colour, mode="lines", showlegend=row == 1
+            )
+            figure.add_trace(line, row, 1)
+        if len(known):
+            best = known.loc[known["val_ssim"].idxmax()]
+            mark = {"color": colour, "size": 11, "symbol": "star"}
+            star = {"x": [best["epoch"]], "y": [best["val_ssim"]], "name": f"{name}, best epoch"}
+            figure.add_trace(go.Scatter(**star, mode="markers", marker=mark, showlegend=False), 3, 1)
+    for row, label in enumerate(panels.values(), 1):
+        figure.update_yaxes(title_text=label, row=row)
+    figure.update_yaxes(rangemode="tozero", row=1)
     figure.update_xaxes(title_text="epoch", row=3)
     return styled(figure, 520, title, legend=True)
 
