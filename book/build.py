@@ -28,6 +28,7 @@ from nbformat import NotebookNode
 from traitlets.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent
+READ = (".py", ".json", ".yaml", ".csv", ".npz", ".safetensors")  # what chapters read
 PLOTLY = "application/vnd.plotly.v1+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 GLUED = "application/papermill.record/"  # how myst_nb.glue marks what it keeps for elsewhere
@@ -57,8 +58,9 @@ def run(source: Path, params: Path, executed: Path, fresh: bool) -> str:
     A failure ends the build with the chapter's name and the error as the notebook shows it: one line for a
     CrystalNetError, the cell's traceback otherwise. What had run until then stays in _build/running.
     """
-    package = sorted(f for f in (ROOT / "crystalnet").rglob("*") if f.suffix in (".py", ".json"))
-    key = fingerprint([source, params, *package])
+    package = sorted(f for f in (ROOT / "crystalnet").rglob("*") if f.suffix in READ)
+    beside = sorted(f for f in source.parent.rglob("*") if f.suffix in READ)  # published numbers, results
+    key = fingerprint([source, params, *package, *beside])
     if executed.exists() and not fresh and nbformat.read(executed, 4).metadata.get("fingerprint") == key:
         return "unchanged"
     notebook = jupytext.read(source)

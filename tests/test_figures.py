@@ -97,6 +97,7 @@ BUILDERS = {  # the figure, and the most that its HTML may weigh in kB
     "powder_sticks": (lambda m: figures.powder_sticks(np.linspace(5, 170, 300), np.ones(300)), 40),
     "pattern_strip": (lambda m: figures.pattern_strip({"a": pattern(0), "b": pattern(1)}), 20),
     "pattern_overlay": (lambda m: figures.pattern_overlay({"a": pattern(0), "b": pattern(1)}), 40),
+    "curves_together": (lambda m: figures.curves_together({"a": history(), "b": history()}), 30),
     "training_curves": (lambda m: figures.training_curves(history()), 20),
     "score_distribution": (lambda m: figures.score_distribution(SCORES), 40),
     "space_group_bars": (lambda m: figures.space_group_bars(TABLE), 10),

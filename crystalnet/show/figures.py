@@ -1,7 +1,13 @@
 """Every figure of the book: data in, one plotly figure out."""
 
 from crystalnet.show.architecture import architecture, system_overview
-from crystalnet.show.curves import ablation_bars, score_distribution, space_group_bars, training_curves
+from crystalnet.show.curves import (
+    ablation_bars,
+    curves_together,
+    score_distribution,
+    space_group_bars,
+    training_curves,
+)
 from crystalnet.show.densities import isosurface, isosurfaces, slices
 from crystalnet.show.difference import difference_isosurfaces
 from crystalnet.show.gallery import gallery, multi_view
@@ -11,6 +17,7 @@ from crystalnet.show.walk import latent_walk
 __all__ = [
     "ablation_bars",
     "architecture",
+    "curves_together",
     "difference_isosurfaces",
     "gallery",
     "isosurface",
