@@ -39,7 +39,7 @@ def pattern_strip(patterns: dict, title: str = "") -> go.Figure:
     """Patterns as strips of brightness over 0-180 degrees, {label: (n_bins,)}, each scaled to its maximum."""
     figure = go.Figure(strip_trace(list(patterns.values()), list(patterns)))
     figure.update_xaxes(**ANGLES).update_yaxes(autorange="reversed", ticks="", showgrid=False)
-    return styled(figure, 70 + 30 * len(patterns), title)
+    return styled(figure, 70 + 28 * bool(title) + 30 * len(patterns), title)
 
 
 def strip_trace(patterns: list, labels: list[str]) -> go.Heatmap:
