@@ -31,7 +31,7 @@ def effects(variants: pd.DataFrame, baseline: pd.DataFrame) -> pd.DataFrame:
             variant,
             protocol,
             score,
-            row["crystals"],
+            int(row["crystals"]),
             row[f"{protocol}_{score}"],
             row[f"{protocol}_{score}_error"],
         )
