@@ -24,7 +24,8 @@ VARIANTS: dict[str, dict[str, dict]] = {
     "periodic frequencies": {"model": {"frequencies": "periodic"}},
     "no augmentation": {"training": {"max_shift_bins": 0, "noise": 0.0}},
 }
-Variant = Literal["positive sigma", "periodic frequencies", "no augmentation"]
+Variant = Literal[tuple(VARIANTS)]
+MIXED = "bf16-mixed"  # the precision that multiplies in bfloat16
 
 
 class Group(BaseModel):

@@ -22,7 +22,7 @@ from crystalnet.hardware import device, n_cores
 from crystalnet.model.checkpoints import load_weights
 from crystalnet.model.crystalnet import CrystalNet
 from crystalnet.model.training import BEST, train
-from crystalnet.params import NO_NUMBERS, VARIANTS, Params
+from crystalnet.params import MIXED, NO_NUMBERS, VARIANTS, Params
 from crystalnet.provenance import code_digest, fingerprint, write_text
 from crystalnet.results import read_table
 from crystalnet.solve.baselines import MeanDensity, NearestNeighbour
@@ -123,8 +123,8 @@ class Run(DataSets):
         )
 
     def variant(self, system: str, name: str) -> pd.DataFrame:
-        """The ablations' protocol with one deviation from the paper; 'as in the paper' is the baseline."""
-        return self.ablation(system, "baseline", None if name == "as in the paper" else name)
+        """The baseline of the ablations with one deviation from the paper, by its name in `VARIANTS`."""
+        return self.ablation(system, "baseline", name)
 
     def _scores(
         self, kind, system, trained, name, compositions, n_samples, max_test, dft=False
@@ -170,7 +170,7 @@ class Run(DataSets):
                     self.progress,
                     f"{system} {name}",
                     files,
-                    settings.precision == "bf16-mixed",
+                    settings.precision == MIXED,
                 )
             write_text(path, table.to_csv(index=False))
             self.finish(folder, started, **key)
@@ -195,13 +195,6 @@ class Run(DataSets):
         self.side_by_side("ablation", [(s, level) for level in levels for s in self.systems])
         rows = {(s, level): summary(self.ablation(s, level)) for s in self.systems for level in levels}
         return pd.DataFrame(rows).T.rename_axis(["system", "level"])
-
-    def table_deviations(self) -> pd.DataFrame:
-        """Summary of the paper's network and of every deviation; the index is (system, variant)."""
-        cases = [(s, v) for v in ("as in the paper", *self.params.ablations.variants) for s in self.systems]
-        self.side_by_side("variant", cases)
-        rows = {case: summary(self.variant(*case)) for case in cases}
-        return pd.DataFrame(rows).T.rename_axis(["system", "variant"])
 
     def side_by_side(self, method: str, cases: Iterable[tuple]) -> None:
         """Compute `method(*case)` for all cases, `training.networks_at_once` at a time, in processes.

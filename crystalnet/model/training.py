@@ -23,9 +23,8 @@ from crystalnet.model import checkpoints
 from crystalnet.model.batches import Batch, Batches
 from crystalnet.model.objective import kl_divergence, learning_rate
 from crystalnet.model.validation import best_similarities, check_validation_crystals
-from crystalnet.params import NO_NUMBERS, TrainingParams
+from crystalnet.params import MIXED, NO_NUMBERS, TrainingParams
 
-MIXED = "bf16-mixed"
 LAST, BEST = "last.safetensors", "best.safetensors"
 CHECK_EVERY = 16  # steps between looks at the losses, our choice: each look makes an accelerator wait
 DIVERGED = 100  # times the loss of the untrained network, our choice
