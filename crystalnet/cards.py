@@ -10,7 +10,7 @@ from datetime import timedelta
 import pandas as pd
 import yaml
 
-from crystalnet.model.crystalnet import CrystalNet
+from crystalnet.model import networks
 from crystalnet.model.encoders import N_ELEMENTS
 from crystalnet.physics.diffraction import MO_K_ALPHA
 from crystalnet.solve.evaluation import summary
@@ -38,7 +38,7 @@ def model_card(name: str, record) -> str:
     training = manifest["history.csv"]
     params = training["params"]
     data = params["data"]
-    n_parameters = sum(p.numel() for p in CrystalNet(**training["model"]).parameters())
+    n_parameters = sum(p.numel() for p in networks.build(training["model"]).parameters())
     counts = ", ".join(f"{manifest[split]:,} {split}" for split in ("train", "val", "test"))
     n_samples = manifest["scores.csv"]["CrystalNet"]["n_samples"]
     from_mp = record.scores["material_id"].str.startswith("mp-").all()

@@ -14,8 +14,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from crystalnet.errors import CrystalNetError
+from crystalnet.model import networks
 from crystalnet.model.checkpoints import load_weights, save_weights
-from crystalnet.model.crystalnet import CrystalNet
+from crystalnet.model.network import DensityNetwork
 
 FOLDER = Path(__file__).parent / "weights"
 
@@ -25,7 +26,7 @@ def available() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.safetensors"))
 
 
-def load(name: str) -> CrystalNet:
+def load(name: str) -> DensityNetwork:
     """A trained network, float32 on the CPU, ready for `answer`, `predict` and `latent`.
 
     Raises:
@@ -35,7 +36,7 @@ def load(name: str) -> CrystalNet:
     try:
         with safe_open(path, framework="pt") as file:
             settings = json.loads((file.metadata() or {}).get("model", "{}"))
-        model = CrystalNet(**settings)
+        model = networks.build(settings)
         if missing := model.settings.keys() - settings.keys():
             raise ValueError(f"its header lacks {', '.join(sorted(missing))}")
         load_weights(path, model)
@@ -63,7 +64,7 @@ def card(name: str) -> str:
     return _existing(name, ".md").read_text(encoding="utf-8")
 
 
-def write(name: str, model: CrystalNet, card: str, folder=None) -> Path:
+def write(name: str, model: DensityNetwork, card: str, folder=None) -> Path:
     """Keep a network and its card; both are written, or neither.
 
     Parameters become float16: a file of half the size. Buffers stay float32, since BatchNorm's variances may
@@ -83,8 +84,9 @@ def write(name: str, model: CrystalNet, card: str, folder=None) -> Path:
     if not re.fullmatch(r"[\w-]+", name):
         raise CrystalNetError(f"{name!r} cannot name a network. Use letters, digits, - and _.")
     half = copy.deepcopy(model)
-    for parameter in half.parameters():
-        parameter.data = parameter.data.half()
+    for name_of, tensor in [*half.named_parameters(), *half.named_buffers()]:
+        if isinstance(tensor, torch.nn.Parameter) or name_of in half.halved:
+            tensor.data = tensor.data.half()
     if wrong := _not_finite(half.state_dict()):
         raise CrystalNetError(
             f"The network {name!r} cannot be kept: as float16, {wrong} not finite. Train it again, with a"

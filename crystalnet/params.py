@@ -7,10 +7,10 @@ unknown key is an error that names it and the keys there are. Nothing below the 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from crystalnet.errors import CrystalNetError
 
@@ -18,13 +18,6 @@ CrystalSystem = Literal[
     "triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic"
 ]
 Level = Literal["baseline", "no_ratios", "drop_element", "no_formula"]
-# deviations from the paper's network and training whose effect is measured (chapter 11)
-VARIANTS: dict[str, dict[str, dict]] = {
-    "positive sigma": {"model": {"sigma": "positive"}},
-    "periodic frequencies": {"model": {"frequencies": "periodic"}},
-    "no augmentation": {"training": {"max_shift_bins": 0, "noise": 0.0}},
-}
-Variant = Literal[tuple(VARIANTS)]
 MIXED = "bf16-mixed"  # the precision that multiplies in bfloat16
 
 
@@ -77,9 +70,10 @@ class DataParams(Group):
     )
 
 
-class ModelParams(Group):
-    """Size of the network (paper, Fig. 6)."""
+class FilmParams(Group):
+    """Size of the paper's network (paper, Fig. 6)."""
 
+    field: Literal["film"] = Field("film", description="density by a coordinate network, as in the paper")
     width: int = Field(512, ge=8, description="embedding size; every other linear layer scales with it")
     growth: int = Field(8, ge=1, description="channels each convolution of the pattern encoder adds")
     n_frequencies: int = Field(128, ge=1, description="Fourier features of a position")
@@ -93,6 +87,26 @@ class ModelParams(Group):
     )
 
 
+class SpectralParams(Group):
+    """Size of the spectral network."""
+
+    field: Literal["spectral"] = Field("spectral", description="density as the square of a Fourier series")
+    width: int = Field(256, ge=1, description="components of the code of pattern, and of composition")
+    hidden: int = Field(1024, ge=1, description="size of the layers between")
+    n_components: int = Field(384, ge=1, description="functions that a density is made of")
+    radius: int = Field(12, ge=1, description="of the sphere of plane waves in the functions")
+    basis: Literal["learned", "plane waves"] = Field(
+        "learned", description="principal components of the training crystals, or the shortest waves"
+    )
+    reads: Literal["profiles", "patterns"] = Field(
+        "profiles", description="peaks on a log d axis, or the paper's bins of two_theta"
+    )
+    elements: Literal["properties", "fractions"] = Field(
+        "properties", description="what the elements are like, or their fractions alone"
+    )
+    dropout: float = Field(0.15, ge=0, lt=1)
+
+
 NO_NUMBERS = {"checkpoint_seconds"}  # settings of training that change no weight
 
 
@@ -102,12 +116,20 @@ class TrainingParams(Group):
     epochs: int = Field(1500, ge=1)
     batch_size: int = Field(128, ge=2, description="crystals a step")
     strata: int = Field(10, ge=1, description="strata^3 points a crystal and step")
+    points: Literal["own", "shared"] = Field("own", description="drawn for each crystal, or once a step")
+    loss: Literal["density", "amplitude"] = Field(
+        "density", description="mean error of the density, or errors of its square root, crystal by crystal"
+    )
     learning_rate: float = Field(1e-3, gt=0)
     lowest_learning_rate: float = Field(1e-6, gt=0, description="where each cosine cycle ends")
     restart_epochs: int = Field(100, ge=1, description="length of the first cosine cycle")
     restart_factor: int = Field(2, ge=1, description="each cycle is so many times longer")
+    weight_decay: float = Field(0.0, ge=0, description="decoupled from the gradient (AdamW)")
+    largest_gradient: float | None = Field(None, gt=0, description="longer gradients are cut to this norm")
     kl_weight: float = Field(0.05, ge=0)
-    max_shift_bins: int = Field(3, ge=0, description="pattern shift; 3 bins are 0.5 degrees")
+    max_shift_bins: int = Field(
+        3, ge=0, description="of the pattern: 3 are 0.5 degrees; on a log d axis the crystal is stretched"
+    )
     noise: float = Field(1e-3, ge=0, description="of pattern and composition")
     validate_every: int = Field(1, ge=1, description="epochs")
     val_samples: int = Field(2, ge=1)
@@ -149,7 +171,9 @@ class AblationParams(Group):
     """
 
     levels: tuple[Level, ...] = Field(("baseline", "no_ratios", "drop_element", "no_formula"))
-    variants: tuple[Variant, ...] = Field((), description="deviations to measure beside the baseline level")
+    variants: dict[str, dict[str, dict[str, Any]]] = Field(
+        {}, description="changes to measure beside the baseline level: {name: {group: {key: value}}}"
+    )
     epochs: int = Field(700, ge=1)
     strata: int = Field(8, ge=1)
     val_samples: int = Field(1, ge=1)
@@ -157,12 +181,20 @@ class AblationParams(Group):
     max_test: int | None = Field(500, ge=1)
 
 
+def _field(model: Any) -> str | None:
+    """Which network some settings are of: the paper's, unless they say otherwise."""
+    return model.get("field", "film") if isinstance(model, dict) else getattr(model, "field", None)
+
+
 class Params(Group):
     """All settings of a run."""
 
     profile: str = Field("paper", description="params/<profile>.yaml, where these settings started")
     data: DataParams = DataParams()
-    model: ModelParams = ModelParams()
+    model: Annotated[
+        Annotated[FilmParams, Tag("film")] | Annotated[SpectralParams, Tag("spectral")],
+        Discriminator(_field),
+    ] = FilmParams()
     training: TrainingParams = TrainingParams()
     evaluation: EvaluationParams = EvaluationParams()
     ablations: AblationParams = AblationParams()
@@ -174,17 +206,32 @@ class Params(Group):
         Raises:
             CrystalNetError: no such profile, an unknown group or key, a value out of range.
         """
-        groups = _read_profile(profile)
-        for group, values in changes.items():
-            if not isinstance(values, dict):
-                raise CrystalNetError(
-                    f"{group} must be a mapping of settings, not {values!r}. Write {group} = {{}}."
-                )
-            groups[group] = {**(groups.get(group) or {}), **values}
+        params = cls._of({**_changed(_read_profile(profile), changes), "profile": profile})
+        for name in params.ablations.variants:
+            params.variant(name)  # an error now, not after the training
+        return params
+
+    def variant(self, name: str) -> Params:
+        """These settings with the changes of one of `ablations.variants`.
+
+        Raises:
+            CrystalNetError: no such variant, an unknown group or key, a value out of range.
+        """
+        if name not in (variants := self.ablations.variants):
+            raise CrystalNetError(
+                f"There is no variant {name!r} in ablations.variants. Choose one of {', '.join(variants)}."
+            )
         try:
-            return cls(**{**groups, "profile": profile})
+            return self._of(_changed(self.model_dump(), variants[name]))
+        except CrystalNetError as error:
+            raise CrystalNetError(f"ablations.variants, {name!r}: {error}") from None
+
+    @classmethod
+    def _of(cls, groups: dict) -> Params:
+        try:
+            return cls(**groups)
         except ValidationError as error:
-            raise CrystalNetError(_explained(error, profile)) from None
+            raise CrystalNetError(_explained(error, groups["profile"])) from None
 
 
 def repository_root() -> Path:
@@ -213,12 +260,30 @@ def _read_profile(profile: str) -> dict:
     return content
 
 
+def _changed(groups: dict, changes: dict) -> dict:
+    """Settings with single keys changed, group by group; another kind of network starts from its defaults."""
+    groups = dict(groups)
+    for group, values in changes.items():
+        if not isinstance(values, dict):
+            raise CrystalNetError(
+                f"{group} must be a mapping of settings, not {values!r}. Write {group} = {{}}."
+            )
+        before = groups.get(group) or {}
+        if group == "model" and "field" in values and values["field"] != _field(before):
+            before = {}
+        groups[group] = {**before, **values}
+    return groups
+
+
 def _explained(error: ValidationError, profile: str) -> str:
     lines = []
     for problem in error.errors():
         *groups, key = [str(part) for part in problem["loc"]]
+        if groups[:1] == ["model"]:  # pydantic names the kind of network as well
+            kind = groups.pop(1) if groups[1:] else "film"
         if problem["type"] == "extra_forbidden":
             group = Params.model_fields[groups[0]].annotation if groups else Params
+            group = {"film": FilmParams, "spectral": SpectralParams}[kind] if groups == ["model"] else group
             lines.append(
                 f"{'.'.join([*groups, key])} is not a setting. Allowed: {', '.join(group.model_fields)}."
             )

@@ -44,7 +44,7 @@ TABLES = {
     "variants": ("variant", "variant"),
 }
 NUMBERS = ["row", "space_group", "paper_ssim", "paper_psnr", "honest_ssim", "honest_psnr", "honest_nmae"]
-GALLERY = ("quantile", "row", "lattice", "pattern", "truth", "answer")
+GALLERY = ("quantile", "row", "lattice", "pattern", "profile", "truth", "answer")
 QUANTILES = (0.95, 0.75, 0.5, 0.25, 0.05)  # our choice: the extremes are outliers
 DIGITS = "%.5g"  # our choice: finer than a score means, at half the size
 REMEDY = "Take the record from the repository again (git checkout) or publish it anew (make results)."
@@ -60,7 +60,7 @@ class Record:
         history: see `train`; scores, scores_dft, levels, variants: see `Run.evaluation`, after a first column
             'predictor', 'level' or 'variant', and None where the profile asks for none.
         gallery: test crystals at quantiles of the network's honest SSIM: quantile (k,), row (k,) of the data
-            set, lattice (k, 3, 3) Å, pattern (k, 1024) float32, truth and answer (k, n, n, n) float16, e/Å^3,
+            set, lattice (k, 3, 3) Å, pattern (k, 1024) and profile (k, 768) float32, truth and answer (k, n, n, n) float16, e/Å^3,
             the answer laid onto the truth as the honest protocol does it. None where the file is left out.
     """
 
@@ -180,12 +180,14 @@ def _gallery(model, store, scores: pd.DataFrame) -> dict[str, np.ndarray]:
     rows = list(chosen)
     lattices = np.array([store.crystals[row].atoms.lattice for row in rows])
     truths = torch.from_numpy(store.cmed[rows].astype(np.float32))
-    answers = [model.answer(store.patterns[row], store.compositions[row], store.n).cpu() for row in rows]
+    views = getattr(store, model.reads)
+    answers = [model.answer(views[row], store.compositions[row], store.n).cpu() for row in rows]
     operations = map(lattice_operations, lattices)
     answers = torch.stack([align(*pair).aligned for pair in zip(truths, answers, operations, strict=True)])
     truth, answer = (maps.numpy().astype(np.float16) for maps in (truths, answers))
-    pattern, quantile = store.patterns[rows].astype(np.float32), np.array(list(chosen.values()))
-    return dict(zip(GALLERY, (quantile, np.array(rows), lattices, pattern, truth, answer), strict=True))
+    inputs = [array[rows].astype(np.float32) for array in (store.patterns, store.profiles)]
+    arrays = np.array(list(chosen.values())), np.array(rows), lattices, *inputs, truth, answer
+    return dict(zip(GALLERY, arrays, strict=True))
 
 
 def _portable(value):

@@ -19,10 +19,11 @@ from crystalnet.data.densities import density_files
 from crystalnet.datasets import DataSets
 from crystalnet.errors import CrystalNetError
 from crystalnet.hardware import device, n_cores
+from crystalnet.model import networks
 from crystalnet.model.checkpoints import load_weights
-from crystalnet.model.crystalnet import CrystalNet
+from crystalnet.model.network import DensityNetwork
 from crystalnet.model.training import BEST, train
-from crystalnet.params import MIXED, NO_NUMBERS, VARIANTS, Params
+from crystalnet.params import MIXED, NO_NUMBERS, Params
 from crystalnet.provenance import code_digest, fingerprint, write_text
 from crystalnet.results import read_table
 from crystalnet.solve.baselines import MeanDensity, NearestNeighbour
@@ -32,7 +33,7 @@ PREDICTORS = ("CrystalNet", "nearest neighbour", "mean density")
 
 
 class Trained(NamedTuple):
-    model: CrystalNet
+    model: DensityNetwork
     history: pd.DataFrame
     manifest: dict
 
@@ -40,36 +41,41 @@ class Trained(NamedTuple):
 class Run(DataSets):
     """Everything that the chapters compute, on demand; see `Results` for its arguments."""
 
-    def network(self, level: str = "baseline", variant: str | None = None) -> CrystalNet:
-        """A fresh network of this run's size."""
-        changed = VARIANTS[variant].get("model", {}) if variant else {}
-        return CrystalNet(
-            **{**self.params.model.model_dump(), **changed},
-            use_composition=level != "no_formula",
-            seed=self.params.training.seed,
+    def __init__(self, params: Params, folder=None, progress: bool = True):
+        super().__init__(params, folder, progress)
+        self._varied: dict[str, Run] = {}
+
+    def network(self, level: str = "baseline") -> DensityNetwork:
+        """A fresh network of this run's kind and size."""
+        return networks.build(
+            {
+                **self.params.model.model_dump(),
+                "use_composition": level != "no_formula",
+                "seed": self.params.training.seed,
+            }
         )
 
     def trained(self, system: str, level: str | None = None, variant: str | None = None) -> Trained:
         """The network of a crystal system, trained if it is not there.
 
-        With `level` it is trained under the ablations' protocol; with `variant` it also deviates from the
-        paper in one thing.
+        With `level` it is trained under the ablations' protocol; with `variant` settings differ as
+        `ablations.variants` says.
         """
-        store, model = self.store(system), self.network(level or "baseline", variant)
+        if variant:
+            return self.varied(variant).trained(system, level)
+        store, model = self.store(system), self.network(level or "baseline")
         settings = self.params.training
         if level is not None:
             changed = {k: getattr(self.params.ablations, k) for k in ("epochs", "strata", "val_samples")}
-            changed |= VARIANTS[variant].get("training", {}) if variant else {}
             settings = settings.model_copy(update=changed)
         key = {
             "data_hash": store.digest,
             "level": level,
-            "variant": variant,
             "model": model.settings,
             "training": settings.model_dump(exclude=NO_NUMBERS),
             "code": code_digest("physics", "data", "model"),
         }
-        kind = "training" if level is None else f"ablation-{variant or level}".replace(" ", "-")
+        kind = "training" if level is None else f"ablation-{level}"
         folder = self.place(kind, system, key)
         history_path = folder / "history.csv"
         if self.is_finished(folder):
@@ -109,22 +115,28 @@ class Run(DataSets):
             dft=truth == "dft",
         )
 
-    def ablation(self, system: str, level: str, variant: str | None = None) -> pd.DataFrame:
-        """Table 2, a row a test crystal, at one level of known composition, or of one deviation."""
+    def ablation(self, system: str, level: str) -> pd.DataFrame:
+        """Table 2, a row a test crystal, at one level of known composition."""
         settings = self.params.ablations
         return self._scores(
-            f"ablation-scores-{variant or level}".replace(" ", "-"),
+            f"ablation-scores-{level}",
             system,
-            self.trained(system, level, variant),
-            variant or level,
+            self.trained(system, level),
+            level,
             self.compositions(system, level),
             settings.n_samples,
             settings.max_test,
         )
 
     def variant(self, system: str, name: str) -> pd.DataFrame:
-        """The baseline of the ablations with one deviation from the paper, by its name in `VARIANTS`."""
-        return self.ablation(system, "baseline", name)
+        """The baseline of the ablations with the changes of one of `ablations.variants`."""
+        return self.varied(name).ablation(system, "baseline")
+
+    def varied(self, name: str) -> Run:
+        """This run with the changes of one of `ablations.variants`, of the data as well."""
+        if name not in self._varied:
+            self._varied[name] = Run(self.params.variant(name), self.folder, self.progress)
+        return self._varied[name]
 
     def _scores(
         self, kind, system, trained, name, compositions, n_samples, max_test, dft=False
@@ -204,9 +216,10 @@ class Run(DataSets):
         workers = self.params.training.networks_at_once
         if workers == 1:
             return  # each is made when it is asked for
-        for system in self.systems:
-            self.store(system)
         cases = list(cases)
+        for run in [self, *(self.varied(case[1]) for case in cases if method == "variant")]:
+            for system in self.systems:
+                run.store(system)  # now: two processes would build it at once
         jobs = (delayed(_computed)(self.params, self.folder, method, case) for case in cases)
         done = Parallel(n_jobs=workers, return_as="generator_unordered")(jobs)
         for _ in tqdm(done, total=len(cases), desc=method, disable=not self.progress):

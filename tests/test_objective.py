@@ -99,14 +99,15 @@ def test_no_shift_and_no_noise_change_nothing():
 def test_shifts_go_both_ways_equally_often_and_let_zeros_in():
     n_crystals, reach = 4000, 3
     pattern, composition = _inputs(n_crystals)
-    shifted, same = augment(pattern, composition, _generator(0), reach, 0.0)
+    shifted, same, shifts = augment(pattern, composition, _generator(0), reach, 0.0)
     assert torch.equal(same, composition)
     counts = dict.fromkeys(range(-reach, reach + 1), 0)
-    for before, after in zip(pattern.numpy(), shifted.numpy(), strict=True):
+    for before, after, stated in zip(pattern.numpy(), shifted.numpy(), shifts.tolist(), strict=True):
         # positive: every peak at a higher angle
         candidates = {s: np.pad(before, (max(s, 0), max(-s, 0))) for s in counts}
         candidates = {s: x[-s:] if s < 0 else x[: len(before)] for s, x in candidates.items()}
         (found,) = (s for s, x in candidates.items() if np.array_equal(x, after))
+        assert found == stated
         counts[found] += 1
     expected = n_crystals / (2 * reach + 1)
     assert max(abs(count - expected) for count in counts.values()) < 5 * expected**0.5
@@ -114,7 +115,7 @@ def test_shifts_go_both_ways_equally_often_and_let_zeros_in():
 
 def test_noise_has_the_stated_spread_and_is_clamped():
     ones, zeros = torch.ones(200, 500), torch.zeros(200, 500)
-    pattern, composition = augment(ones, zeros, _generator(0), 0, 0.02)
+    pattern, composition, _ = augment(ones, zeros, _generator(0), 0, 0.02)
     assert float((pattern - 1).std()) == pytest.approx(0.02, rel=0.02)
     assert float((pattern - 1).mean()) == pytest.approx(0, abs=5e-4)
     assert composition.min() == 0 and float((composition == 0).float().mean()) == pytest.approx(0.5, abs=0.01)
@@ -124,7 +125,7 @@ def test_noise_has_the_stated_spread_and_is_clamped():
 
 def test_composition_is_not_normalised_again():
     composition = torch.full((50, 4), 0.25)
-    _, noisy = augment(torch.ones(50, 8), composition, _generator(0), 0, 0.01)
+    _, noisy, _ = augment(torch.ones(50, 8), composition, _generator(0), 0, 0.01)
     assert float(noisy.sum(1).std()) == pytest.approx(0.02, rel=0.4)
 
 

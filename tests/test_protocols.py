@@ -155,6 +155,8 @@ def test_a_symmetric_crystal_may_sit_anywhere():
 class Oracle:
     """Knows every density by its pattern; its guesses hold the truth last."""
 
+    reads = "patterns"
+
     def __init__(self, store: Store):
         self.store, self.seen = store, []
 

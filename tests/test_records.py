@@ -25,7 +25,7 @@ from crystalnet.solve.protocols import honest_score
 ROOT = Path(__file__).parent.parent
 N, N_CRYSTALS, N_TEST = 8, 30, 21
 LATTICE = 4.0 * np.eye(3)
-ALL = {"levels": ("baseline", "no_formula"), "variants": ("positive sigma",), "densities": "../dft"}
+ALL = {"levels": ("baseline", "no_formula"), "variants": {"positive sigma": {}}, "densities": "../dft"}
 
 
 class FakeStore:
@@ -38,6 +38,7 @@ class FakeStore:
         self.cmed = random.random((N_CRYSTALS, N, N, N)).astype(np.float16)
         self.patterns = np.zeros((N_CRYSTALS, 1024), np.float32)
         self.patterns[:, 0] = np.arange(N_CRYSTALS)
+        self.profiles = random.random((N_CRYSTALS, 768)).astype(np.float32)
         self.compositions = random.random((N_CRYSTALS, 118)).astype(np.float32)
         self.crystals = [
             SimpleNamespace(atoms=Atoms(LATTICE, np.zeros((1, 3)), np.array(["Po"])))
@@ -50,6 +51,8 @@ class FakeStore:
 
 class FakeNetwork:
     """Answers with the truth, but turned and moved: only an alignment finds that."""
+
+    reads = "patterns"
 
     def __init__(self, store):
         self.store = store
@@ -491,7 +494,11 @@ def test_a_real_run_is_published(tmp_path, monkeypatch):
         data={"crystal_systems": ["cubic"]},
         training={"epochs": 1},
         evaluation={"max_test": 3},
-        ablations={"levels": ["no_formula"], "variants": ["positive sigma"], "max_test": 2},
+        ablations={
+            "levels": ["no_formula"],
+            "variants": {"positive sigma": {"model": {"sigma": "positive"}}},
+            "max_test": 2,
+        },
     )
     run = Run(params, tmp_path / "runs", progress=False)
     place = publish(run, tmp_path / "results" / "smoke")[0]

@@ -89,7 +89,7 @@ def test_a_foreign_or_missing_file_is_one_clear_error(store, tmp_path, monkeypat
     with pytest.raises(CrystalNetError, match="There is no data set"):
         Store(tmp_path / "missing.h5")
     monkeypatch.setattr(module, "FORMAT", 1)
-    with pytest.raises(CrystalNetError, match="data format 2, this version reads 1"):
+    with pytest.raises(CrystalNetError, match="data format 3, this version reads 1"):
         Store(store.path)
 
 

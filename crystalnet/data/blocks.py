@@ -1,4 +1,4 @@
-"""What is computed of a crystal, for a block of crystals at once: pattern and CMED."""
+"""What is computed of a crystal, for a block of crystals at once: pattern, profile and CMED."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from crystalnet.data.densities import cmed_from_file
 from crystalnet.errors import CrystalNetError
 from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.density import promolecule_cmeds
-from crystalnet.physics.diffraction import powder_patterns
+from crystalnet.physics.profiles import patterns_and_profiles
 
 Density = Literal["promolecule", "dft", "available"]
 
 
 def compute_block(crystals: list[Crystal], n: int, density: Density, chgcar_method: str) -> list[tuple]:
-    """(pattern float32, cmed float16, '') of each crystal, or (None, None, why not).
+    """(pattern float32, profile float32, cmed float16, '') of each crystal, or (None, None, None, why not).
 
     On one thread: the order of summation, and with it the last bit, depends on their number.
     """
@@ -31,25 +31,26 @@ def compute_block(crystals: list[Crystal], n: int, density: Density, chgcar_meth
 
 
 def _block(crystals: list[Crystal], n: int, density: Density, chgcar_method: str) -> list[tuple]:
-    results: list[tuple] = [(None, None, "")] * len(crystals)
+    results: list[tuple] = [(None, None, None, "")] * len(crystals)
     cells: dict[int, tuple[Atoms, np.ndarray | None]] = {}
     for i, crystal in enumerate(crystals):
         try:
             cells[i] = crystal.symmetrized, _density_from_file(crystal, n, density, chgcar_method)
         except CrystalNetError as error:
-            results[i] = None, None, str(error)
-    patterns = powder_patterns([cell for cell, _ in cells.values()]).numpy()
+            results[i] = None, None, None, str(error)
+    patterns, profiles = patterns_and_profiles([cell for cell, _ in cells.values()])
     superposed = [i for i, (_, cmed) in cells.items() if cmed is None]
     cmeds = dict(
         zip(superposed, promolecule_cmeds([crystals[i].atoms for i in superposed], n).numpy(), strict=True)
     )
-    for (i, (_, from_file)), pattern in zip(cells.items(), patterns, strict=True):
+    computed = zip(cells.items(), patterns.numpy(), profiles.numpy(), strict=True)
+    for (i, (_, from_file)), pattern, profile in computed:
         cmed = cmeds[i] if from_file is None else from_file
         if np.abs(cmed).max() > np.finfo(np.float16).max:
             reason = "the density has spikes above 65504 e/Å^3, as all-electron files do near the nuclei"
-            results[i] = None, None, reason
+            results[i] = None, None, None, reason
         else:
-            results[i] = pattern, cmed.astype(np.float16), ""
+            results[i] = pattern, profile, cmed.astype(np.float16), ""
     return results
 
 

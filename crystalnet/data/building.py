@@ -42,7 +42,7 @@ def build_store(
     executor: Executor | None = None,
     progress: bool = True,
 ) -> Store:
-    """Compute pattern, composition and CMED of every crystal into one file, and open it.
+    """Compute pattern, profile, composition and CMED of every crystal into one file, and open it.
 
     A file that was built from the same crystals and settings is opened as it is, and an interrupted one is
     continued. A crystal that fails is kept with its reason and without a split; the reasons are warned about
@@ -107,12 +107,13 @@ def build_store(
     return store
 
 
-def _write(file: Rows, i: int, split: str, crystal: Crystal, pattern, cmed, reason: str) -> None:
+def _write(file: Rows, i: int, split: str, crystal: Crystal, pattern, profile, cmed, reason: str) -> None:
     """A crystal's row, its checksum last."""
     if reason:
         file.write("failures", i, reason.encode()[:REASON])
     else:
         file.write("patterns", i, pattern)
+        file.write("profiles", i, profile)
         file.write("compositions", i, composition_vector(crystal.atoms))
         file.write("cmed", i, cmed)
     checksum = file.checksum(i, crystal_text(crystal).encode(), split.encode())

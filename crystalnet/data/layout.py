@@ -4,6 +4,7 @@ crystals      (N,) JSON          material, atoms, space group, source
 split         (N,) text          train, val, test
 failures      (N,) text          why a crystal could not be computed, empty if it could
 patterns      (N, 1024) float32
+profiles      (N, 768) float32
 compositions  (N, 118) float32
 cmed          (N, n, n, n) float16, e/Å^3
 checksums     (N, 32) bytes      SHA-256 over the crystal's row of all the others
@@ -30,8 +31,9 @@ from tqdm.auto import tqdm
 from crystalnet.data.crystals import Crystal
 from crystalnet.errors import CrystalNetError
 from crystalnet.physics.diffraction import N_BINS
+from crystalnet.physics.profiles import N_LOG_BINS
 
-FORMAT = 2
+FORMAT = 3
 HEADER_SIZE = 4096  # bytes before the HDF5 part, which HDF5 calls the user block
 REASON = 200  # bytes kept of the reason why a crystal failed
 CHUNK = 1000  # crystals written at once, our choice
@@ -55,6 +57,7 @@ def lay_out(
     shapes = {
         "failures": (f"S{REASON}", (len(rows),)),
         "patterns": ("<f4", (len(rows), N_BINS)),
+        "profiles": ("<f4", (len(rows), N_LOG_BINS)),
         "compositions": ("<f4", (len(rows), 118)),
         "cmed": ("<f2", (len(rows), n, n, n)),
         "checksums": ("u1", (len(rows), 32)),
@@ -203,7 +206,7 @@ class Rows:
     def checksum(self, i: int, text: bytes, split: bytes) -> bytes:
         """SHA-256 over everything the file holds of crystal i."""
         digest = hashlib.sha256(text + b"\0" + split + b"\0")
-        for name in ("failures", "patterns", "compositions", "cmed"):
+        for name in ("failures", "patterns", "profiles", "compositions", "cmed"):
             digest.update(self.read(name, i))
         return digest.digest()
 

@@ -25,8 +25,8 @@ class Store:
         digest: SHA-256 over the checksums in order: the name of this data and of its split.
         density_source: 'promolecule', 'DFT', or both.
         split: (N,) 'train', 'val' or 'test'; '' where the crystal could not be computed.
-        patterns (N, 1024), compositions (N, 118), cmed (N, n, n, n): mapped from the file, so that only what
-            is read is loaded; the densities are float16, e/Å^3.
+        patterns (N, 1024), profiles (N, 768), compositions (N, 118), cmed (N, n, n, n): mapped from the file,
+            so that only what is read is loaded; the densities are float16, e/Å^3.
 
     Raises:
         CrystalNetError: no such file, or one that is not a whole data set.
@@ -66,6 +66,10 @@ class Store:
     @property
     def patterns(self) -> np.ndarray:
         return self._arrays["patterns"]
+
+    @property
+    def profiles(self) -> np.ndarray:
+        return self._arrays["profiles"]
 
     @property
     def compositions(self) -> np.ndarray:

@@ -14,16 +14,23 @@ import torch
 from crystalnet.data.store import Store
 from crystalnet.model.objective import augment, stratified_voxels
 from crystalnet.params import TrainingParams
+from crystalnet.physics.profiles import compression
 
 
 class Batch(NamedTuple):
     """B crystals at P points each."""
 
-    pattern: torch.Tensor  # (B, 1024), augmented
+    pattern: torch.Tensor  # (B, n_bins), augmented
     composition: torch.Tensor  # (B, 118), augmented
-    query_coords: torch.Tensor  # (B, P, 3), fractional, on the store's grid
+    query_coords: torch.Tensor  # (B, P, 3), or (P, 3) shared by all; fractional, on the store's grid
     noise: torch.Tensor  # (B, n_latent), unit Gaussian
     rho: torch.Tensor  # (B, P), e/Å^3
+    highest: torch.Tensor  # (B, 1), e/Å^3, of each crystal; 1 where the loss does not ask for it
+
+    def part(self, share: slice) -> Batch:
+        """Some of the crystals."""
+        shared = {"query_coords": self.query_coords} if self.query_coords.dim() == 2 else {}
+        return Batch(*(tensor[share] for tensor in self._replace(**shared)))._replace(**shared)
 
 
 class Batches:
@@ -34,6 +41,7 @@ class Batches:
 
     Args:
         compositions: (N, 118), what the network may know of each composition.
+        n_latent, reads: of the network.
         n_processes: a batch is a multiple of it, since the processes share each batch equally.
     """
 
@@ -43,15 +51,21 @@ class Batches:
         compositions: np.ndarray,
         settings: TrainingParams,
         n_latent: int,
+        reads: str = "patterns",
         device: torch.device | str = "cpu",
         n_processes: int = 1,
     ):
         self.settings, self.n_latent, self.n, self.device = settings, n_latent, store.n, torch.device(device)
         self.rows = torch.from_numpy(store.indices("train"))
-        self.patterns = torch.from_numpy(store.patterns).to(device)
+        self.patterns = torch.from_numpy(getattr(store, reads)).to(device)
+        self.stretches = reads == "profiles"
         self.compositions = torch.from_numpy(np.ascontiguousarray(compositions)).to(device)
         densities = torch.from_numpy(store.cmed).view(len(store), -1)
         self.densities = densities.to(device) if _fits(densities, self.device) else densities
+        self.highest = torch.ones(len(store), 1, device=device)
+        if settings.loss == "amplitude":
+            highest = [float(store.cmed[row].max()) for row in self.rows.tolist()]
+            self.highest[self.rows.to(device), 0] = torch.tensor(highest, device=device)
         size = min(settings.batch_size, len(self.rows))
         self.size = size - size % n_processes
         # a remainder too small for BatchNorm, or not to be shared equally, waits for the next epoch
@@ -69,19 +83,23 @@ class Batches:
         """The batch of a step, on the device."""
         settings, rows = self.settings, self.crystals(epoch, step)
         generator = _generator(self.device, settings.seed, epoch, step)
-        voxels = stratified_voxels(len(rows), settings.strata, self.n, generator)
+        shared = settings.points == "shared"
+        voxels = stratified_voxels(1 if shared else len(rows), settings.strata, self.n, generator)
         flat = (voxels[..., 0] * self.n + voxels[..., 1]) * self.n + voxels[..., 2]
-        here = rows.to(self.device)
-        pattern, composition = augment(
+        here, where = rows.to(self.device), self.densities.device
+        pattern, composition, shift = augment(
             self.patterns[here], self.compositions[here], generator, settings.max_shift_bins, settings.noise
         )
-        where = self.densities.device
+        # on a logarithmic axis the shifted pattern is exactly that of the stretched crystal
+        factor = compression(shift)[:, None] if self.stretches else torch.ones(1, 1, device=self.device)
+        rho = self.densities[rows.to(where)[:, None], flat.to(where)].to(self.device, torch.float32)
         return Batch(
             pattern,
             composition,
-            voxels / self.n,
+            (voxels[0] if shared else voxels) / self.n,
             torch.randn(len(rows), self.n_latent, generator=generator, device=self.device),
-            self.densities[rows.to(where)[:, None], flat.to(where)].to(self.device, torch.float32),
+            factor * rho,
+            factor * self.highest[here],
         )
 
 

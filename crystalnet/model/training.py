@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
 from torch.multiprocessing import ProcessRaisedException
 from tqdm.auto import tqdm
 
 from crystalnet.data.store import Store
 from crystalnet.errors import CrystalNetError
 from crystalnet.model import checkpoints
-from crystalnet.model.batches import Batch, Batches
-from crystalnet.model.objective import kl_divergence, learning_rate
+from crystalnet.model.batches import Batches
+from crystalnet.model.network import DensityNetwork
+from crystalnet.model.objective import kl_divergence, learning_rate, reconstruction_loss
 from crystalnet.model.validation import best_similarities, check_validation_crystals
 from crystalnet.params import MIXED, NO_NUMBERS, TrainingParams
 
@@ -31,7 +31,7 @@ DIVERGED = 100  # times the loss of the untrained network, our choice
 
 
 def train(
-    model: nn.Module,
+    model: DensityNetwork,
     store: Store,
     compositions: np.ndarray,
     settings: TrainingParams,
@@ -76,6 +76,7 @@ def train(
         except ProcessRaisedException as error:
             raise CrystalNetError(f"{str(error).strip().splitlines()[-1].split('Error: ')[-1]}") from None
     checkpoints.load_weights(folder / BEST, model.cpu())
+    model.tabulate(None)
     return pd.DataFrame(history)
 
 
@@ -113,14 +114,25 @@ class _Trainer:
         self.store, self.compositions = Store(store_path), compositions
         self.share = slice(fabric.global_rank, None, fabric.world_size)
         self.batches = Batches(
-            self.store, compositions, settings, model.n_latent, fabric.device, fabric.world_size
+            self.store,
+            compositions,
+            settings,
+            model.n_latent,
+            model.reads,
+            fabric.device,
+            fabric.world_size,
         )
         if settings.compiled:
             model.compile()
-        optimizer = torch.optim.Adam(model.parameters(), settings.learning_rate, fused=True)
+        optimizer = torch.optim.AdamW(
+            model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+        )
         self.network, self.optimizer = fabric.setup(model, optimizer)
         self.made_with = settings.model_dump(exclude=NO_NUMBERS)
         self.done = checkpoints.resume(folder / LAST, model, self.optimizer, self.made_with)
+        if not self.done.history and not len(self.done.losses):
+            model.prepare(self.store)
+        model.tabulate(self.store.n)
         self.saved = time.monotonic()
         self.bar = tqdm(
             initial=len(self.done.history) * self.batches.n_steps + len(self.done.losses),
@@ -174,17 +186,21 @@ class _Trainer:
 
     def step(self, epoch: int, step: int) -> torch.Tensor:
         """Forward, backward, update; total loss, reconstruction error (e/Å^3) and KL divergence (eq. 7)."""
-        batch = Batch(*(part[self.share] for part in self.batches.draw(epoch, step)))
+        batch, settings = self.batches.draw(epoch, step).part(self.share), self.settings
         self.network.train()
         with self.mixed():
-            predicted, latents = self.network(*batch[:-1])
-        reconstruction = (predicted - batch.rho).abs().mean()
+            predicted, latents = self.network(
+                batch.pattern, batch.composition, batch.query_coords, batch.noise
+            )
         kl = sum(kl_divergence(latent) for latent in latents)
-        loss = reconstruction + self.settings.kl_weight * kl
+        loss = reconstruction_loss(predicted, batch.rho, batch.highest, settings.loss)
+        loss = loss + settings.kl_weight * kl
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
+        if settings.largest_gradient:
+            self.fabric.clip_gradients(self.network, self.optimizer, max_norm=settings.largest_gradient)
         self.optimizer.step()
-        return torch.stack([loss, reconstruction, kl]).detach()
+        return torch.stack([loss, (predicted - batch.rho).abs().mean(), kl]).detach()
 
     def check(self, losses: torch.Tensor, epoch: int, start: int, stop: int) -> None:
         """Stop at a loss that is no number, or far above where training began."""

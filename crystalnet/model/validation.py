@@ -26,10 +26,10 @@ def best_similarities(
     # every stride-th voxel, with the largest stride that the grid is a multiple of
     fits = (d for d in range(1, store.n + 1) if store.n % d == 0 and store.n // d >= settings.val_grid)
     stride = max(fits, default=1)
-    best = []
+    best, patterns = [], getattr(store, model.reads)
     for row in store.indices("val", settings.max_val)[share]:
         samples = model.predict(
-            store.patterns[row], compositions[row], settings.val_samples, settings.seed, store.n // stride
+            patterns[row], compositions[row], settings.val_samples, settings.seed, store.n // stride
         )
         truth = torch.from_numpy(store.cmed[row, ::stride, ::stride, ::stride].astype(np.float32))
         best.append(float(score_rotations(truth.to(samples.device), samples.float())[0].max()))

@@ -86,7 +86,7 @@ def powder_patterns(
     knows_float64 = device if device.type != "mps" else torch.device("cpu")
     patterns = torch.zeros(len(structures), n_bins, device=knows_float64)
     for rows, rings, intensity in batch_peaks(structures, wavelength, device=knows_float64):
-        patterns[rows] = _binned(rings.crystal, rings.two_theta, intensity, len(rows), n_bins)
+        patterns[rows] = binned(rings.crystal, rings.two_theta, intensity, len(rows), n_bins)
     return patterns.to(device)
 
 
@@ -148,7 +148,7 @@ def binned_pattern(peaks: Peaks, n_bins: int = N_BINS) -> np.ndarray:
     Bin = int(n_bins * two_theta / 180); where two peaks meet the higher stays (paper, Methods).
     """
     two_theta, intensity = torch.from_numpy(peaks.two_theta), torch.from_numpy(peaks.intensity)
-    return _binned(torch.zeros(len(two_theta), dtype=int), two_theta, intensity, 1, n_bins)[0].numpy()
+    return binned(torch.zeros(len(two_theta), dtype=int), two_theta, intensity, 1, n_bins)[0].numpy()
 
 
 def merged(
@@ -216,14 +216,18 @@ def _form_factor_row(symbol: str) -> np.ndarray:
 
 def _intensity(rings: Rings, squared_amplitude: torch.Tensor, n_crystals: int) -> torch.Tensor:
     """Intensity (P,) of each peak, the highest of its crystal 100; weak peaks are set to zero."""
-    theta = torch.deg2rad(rings.two_theta / 2)
-    lorentz_polarisation = (1 + (2 * theta).cos() ** 2) / (theta.sin() ** 2 * theta.cos())
     intensity = torch.segment_reduce(squared_amplitude, "sum", lengths=rings.n_reflections, unsafe=True)
-    intensity *= lorentz_polarisation
+    intensity *= lorentz_polarisation(rings.two_theta)
     highest = torch.zeros(n_crystals, dtype=intensity.dtype, device=intensity.device)
     highest.scatter_reduce_(0, rings.crystal.long(), intensity, "amax")
     intensity *= 100 / highest.index_select(0, rings.crystal)
     return intensity * (intensity > INTENSITY_TOLERANCE)
+
+
+def lorentz_polarisation(two_theta: torch.Tensor) -> torch.Tensor:
+    """(1 + cos^2 2 theta) / (sin^2 theta cos theta) at two_theta in degrees, no monochromator."""
+    theta = torch.deg2rad(two_theta / 2)
+    return (1 + (2 * theta).cos() ** 2) / (theta.sin() ** 2 * theta.cos())
 
 
 def _strong_peaks(rings: Rings, intensity: torch.Tensor) -> Peaks:
@@ -232,7 +236,7 @@ def _strong_peaks(rings: Rings, intensity: torch.Tensor) -> Peaks:
     return Peaks(*peaks[:, peaks[1] > 0])
 
 
-def _binned(crystal, two_theta, intensity, n_crystals: int, n_bins: int) -> torch.Tensor:
+def binned(crystal, two_theta, intensity, n_crystals: int, n_bins: int) -> torch.Tensor:
     """The highest peak of each bin, (n_crystals, n_bins) float32, the highest of a crystal 1."""
     patterns = torch.zeros(n_crystals * n_bins, device=intensity.device)
     bins = (n_bins * two_theta / 180).long().clamp_(max=n_bins - 1) + n_bins * crystal

@@ -10,7 +10,7 @@ from ipywidgets import HTML, BoundedIntText, Dropdown, FloatSlider, HBox, Layout
 
 from crystalnet.data.store import Store
 from crystalnet.errors import CrystalNetError
-from crystalnet.model.crystalnet import CrystalNet
+from crystalnet.model.network import DensityNetwork
 from crystalnet.physics.density_pattern import density_pattern
 from crystalnet.physics.similarity import ssim
 from crystalnet.show.densities import isosurfaces, slices
@@ -66,7 +66,7 @@ class LatentExplorer(VBox):
         CrystalNetError: no crystals to choose from.
     """
 
-    def __init__(self, model: CrystalNet, store: Store, rows=None, compositions=None):
+    def __init__(self, model: DensityNetwork, store: Store, rows=None, compositions=None):
         rows = store.indices("test") if rows is None else np.asarray(rows)
         if not len(rows):
             raise CrystalNetError("There is no crystal to explore. Choose rows of the store.")
@@ -131,7 +131,7 @@ class LatentExplorer(VBox):
     def _compute(self) -> None:
         row, stride = self._crystal.value, self._stride
         truth = self._store.cmed[row, ::stride, ::stride, ::stride].astype(np.float32)
-        latent = self._model.latent(self._store.patterns[row], self._compositions[row])
+        latent = self._model.latent(getattr(self._store, self._model.reads)[row], self._compositions[row])
         z = walk(latent, self.first, self.second, self.t, self.noise)
         prediction = self._model.density(z, self._store.n // stride)[0].cpu().numpy()
         lattice = self._store.crystals[row].atoms.lattice

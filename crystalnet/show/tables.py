@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pandas as pd
 
-from crystalnet.model.crystalnet import CrystalNet
+from crystalnet.model import networks
 from crystalnet.show.architecture import n_parameters
 from crystalnet.solve.evaluation import summary
 
@@ -146,7 +146,7 @@ def training_facts(history: pd.DataFrame, training: dict, n_crystals: int) -> di
     best = history.loc[history["val_ssim"].idxmax()]
     return {
         "training crystals": f"{n_crystals:,}",
-        "parameters": f"{n_parameters(CrystalNet(**training['model'])):,}",
+        "parameters": f"{n_parameters(networks.build(training['model'])):,}",
         "epochs": training["epochs"],
         "best epoch": f"{best['epoch']:g}",
         "validation SSIM": f"{best['val_ssim']:.3f}",
@@ -160,7 +160,7 @@ def training_facts(history: pd.DataFrame, training: dict, n_crystals: int) -> di
 
 def scale(training: dict, n_crystals: int, density: str) -> str:
     """What stands behind a network's scores, in a line. `training`: a manifest; read are epochs and model."""
-    parameters = n_parameters(CrystalNet(**training["model"]))
+    parameters = n_parameters(networks.build(training["model"]))
     return (
         f"{parameters:,} parameters, {n_crystals:,} crystals with {density} densities,"
         f" {training['epochs']} epochs"

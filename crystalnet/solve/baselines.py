@@ -14,6 +14,8 @@ from crystalnet.data.store import Store
 class MeanDensity:
     """Every crystal looks like the average training crystal."""
 
+    reads = "patterns"
+
     def __init__(self, store: Store):
         rows = store.indices("train")
         total = np.zeros(store.cmed.shape[1:])
@@ -34,6 +36,8 @@ class NearestNeighbour:
     Likeness is the cosine of the square roots of the patterns (weak peaks count) plus the cosine of the
     compositions.
     """
+
+    reads = "patterns"
 
     def __init__(self, store: Store):
         self.store = store

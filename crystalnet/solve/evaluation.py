@@ -34,7 +34,8 @@ def evaluate(
 
     Args:
         predictor: has `answer(pattern, composition, n)` and
-            `predict(pattern, composition, n_samples, seed, n)`.
+            `predict(pattern, composition, n_samples, seed, n)`; `reads` names the view of a pattern in the
+            store that it takes.
         compositions: (N, 118), what it may know of each composition.
         density_files: by material_id, to take the truth from instead of the store.
         mixed_precision: the predictor multiplies in bfloat16; the scores are float32 in any case.
@@ -50,7 +51,7 @@ def evaluate(
             cmed_from_file(density_files[crystal.material_id], store.n) if density_files else store.cmed[row]
         )
         truth = torch.from_numpy(truth.astype(np.float32))
-        pattern, composition = store.patterns[row], compositions[row]
+        pattern, composition = getattr(store, predictor.reads)[row], compositions[row]
         with torch.autocast(device.type, torch.bfloat16, enabled=mixed_precision):
             samples = predictor.predict(pattern, composition, n_samples, seed, store.n)
             answer = predictor.answer(pattern, composition, store.n)

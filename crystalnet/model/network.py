@@ -1,0 +1,120 @@
+"""What every network of ours does: pattern and composition -> latent code -> density at any point."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from crystalnet.data.store import Store
+from crystalnet.errors import CrystalNetError
+from crystalnet.model.encoders import N_ELEMENTS, Latent
+
+
+class DensityNetwork(nn.Module):
+    """The interface of a variational, query-based network; a subclass encodes and decodes.
+
+    Attributes:
+        settings: what `networks.build` makes the same network of.
+        reads: which view of a powder pattern it reads, 'patterns' or 'profiles' of a `Store`.
+        n_bins: length of that view.
+        n_latent: components of the code.
+        halved: names of buffers that a file may keep as float16.
+    """
+
+    settings: dict
+    reads: str = "patterns"
+    n_bins: int
+    n_latent: int
+    halved: tuple[str, ...] = ()
+
+    def prepare(self, store: Store) -> None:
+        """Take from the training crystals what no gradient learns; nothing, unless a subclass does."""
+
+    def tabulate(self, n: int | None) -> None:
+        """Keep what makes `decode` fast at the points of an n^3 grid, while training; None forgets it."""
+
+    def encode(self, pattern: torch.Tensor, composition: torch.Tensor) -> list[Latent]:
+        """Latent distributions of pattern (B, n_bins) and composition (B, 118), one each."""
+        raise NotImplementedError
+
+    def decode(self, z: torch.Tensor, query_coords: torch.Tensor) -> torch.Tensor:
+        """Density (B, N), e/Å^3, of codes z (B, n_latent) at fractional coordinates (B, N, 3), or (N, 3)
+        shared by all."""
+        raise NotImplementedError
+
+    def density(self, z: torch.Tensor, n: int = 50) -> torch.Tensor:
+        """CMEDs (B, n, n, n) of codes z (B, n_latent), without gradient."""
+        raise NotImplementedError
+
+    def forward(
+        self,
+        pattern: torch.Tensor,
+        composition: torch.Tensor,
+        query_coords: torch.Tensor,
+        noise: torch.Tensor,
+    ) -> tuple[torch.Tensor, list[Latent]]:
+        """Density (B, N) of the codes at unit `noise` (B, n_latent), and the latents that the loss needs."""
+        latents = self.encode(pattern, composition)
+        return self.decode(_joint(latents).at(noise), query_coords), latents
+
+    @torch.inference_mode()
+    def latent(self, pattern, composition) -> Latent:
+        """The joint latent distribution of checked inputs, one row a crystal, running statistics in use.
+
+        Args:
+            pattern: (n_bins,) or (B, n_bins), highest bin 1.
+            composition: (118,) or (B, 118) atomic fractions, index Z - 1.
+
+        Raises:
+            CrystalNetError: another shape, or a value that is not finite or is negative.
+        """
+        pattern = self._checked(pattern, self.n_bins, "pattern")
+        composition = self._checked(composition, N_ELEMENTS, "composition")
+        if len(pattern) != len(composition):
+            raise CrystalNetError(
+                f"{len(pattern)} patterns do not go with {len(composition)} compositions. Give pairs."
+            )
+        was_training = self.training
+        self.eval()
+        latents = self.encode(pattern, composition)
+        self.train(was_training)
+        return _joint(latents)
+
+    def answer(self, pattern, composition, n: int = 50) -> torch.Tensor:
+        """The one deployable answer: the density of the latent mean, (n, n, n) e/Å^3."""
+        return self.density(self.latent(pattern, composition).mu, n)[0]
+
+    def predict(self, pattern, composition, n_samples: int = 5, seed: int = 0, n: int = 50) -> torch.Tensor:
+        """Samples of one crystal's density, (n_samples, n, n, n) e/Å^3; the same seed, the same samples.
+
+        Raises:
+            CrystalNetError: see `latent`.
+        """
+        latent = self.latent(pattern, composition)
+        if len(latent.mu) != 1:
+            raise CrystalNetError(
+                f"predict takes one crystal, not {len(latent.mu)}. Call it crystal by crystal."
+            )
+        generator = torch.Generator().manual_seed(seed)
+        repeated = Latent(*(part.expand(n_samples, -1) for part in latent))
+        return self.density(repeated.sample(generator), n)
+
+    def _checked(self, values, length: int, name: str) -> torch.Tensor:
+        weight = next(self.parameters())
+        values = torch.as_tensor(np.asarray(values) if not torch.is_tensor(values) else values)
+        values = torch.atleast_2d(values.to(weight.device, weight.dtype))
+        if values.dim() != 2 or values.shape[-1] != length:
+            raise CrystalNetError(
+                f"The {name} has shape {tuple(values.shape)}, but the network reads (crystals, {length})."
+                " Bin or pad it to that length."
+            )
+        if not torch.isfinite(values).all() or (values < 0).any():
+            raise CrystalNetError(
+                f"The {name} holds NaN, infinite or negative values. Clean it: every entry must be >= 0."
+            )
+        return values
+
+
+def _joint(latents: list[Latent]) -> Latent:
+    return Latent(*(torch.cat(part, -1) for part in zip(*latents, strict=True)))

@@ -1,0 +1,22 @@
+"""The kinds of network there are, and how settings become one."""
+
+from __future__ import annotations
+
+from crystalnet.model.crystalnet import CrystalNet
+from crystalnet.model.network import DensityNetwork
+from crystalnet.model.spectral import SpectralNet
+
+FIELDS: dict[str, type[DensityNetwork]] = {"film": CrystalNet, "spectral": SpectralNet}
+
+
+def build(settings: dict) -> DensityNetwork:
+    """A fresh network: `field` names its kind, 'film' if it is not said; the rest its constructor takes.
+
+    Raises:
+        TypeError: a setting that this kind does not have.
+        ValueError: no such kind.
+    """
+    kind = settings.get("field", "film")
+    if kind not in FIELDS:
+        raise ValueError(f"there is no field {kind!r}, only {', '.join(FIELDS)}")
+    return FIELDS[kind](**{key: value for key, value in settings.items() if key != "field"})
