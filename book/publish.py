@@ -13,7 +13,8 @@ from crystalnet import library
 from crystalnet.cards import model_card
 from crystalnet.errors import CrystalNetError
 from crystalnet.params import Params
-from crystalnet.records import Record, publish
+from crystalnet.publishing import publish
+from crystalnet.records import Record
 from crystalnet.runs import Run
 
 

@@ -19,8 +19,9 @@ from crystalnet.data.composition import known_composition
 from crystalnet.data.crystals import Crystal
 from crystalnet.data.prototypes import prototype_crystals
 from crystalnet.data.published import read_id_lists
-from crystalnet.data.store import Store
+from crystalnet.data.store import ALTERED, Store
 from crystalnet.data.tables import read_crystals
+from crystalnet.data.variations import variations
 from crystalnet.errors import CrystalNetError
 from crystalnet.params import Params, repository_root
 from crystalnet.provenance import code_digest, environment, fingerprint
@@ -72,12 +73,25 @@ class DataSets(Results):
                 started = time.perf_counter()
                 settings = data.n_grid, data.density, data.chgcar_method
                 with _executor(data.scheduler) as where:
-                    built = build_store(
-                        self.cleaned(system).splits, path, *settings, **where, progress=self.progress
-                    )
+                    built = build_store(self._sets(system), path, *settings, **where, progress=self.progress)
                 self.finish(place, started, crystals=len(built), data_hash=built.digest, of=self._key())
                 self._stores[system] = built
         return self._stores[system]
+
+    def _sets(self, system: str) -> dict[str, list[Crystal]]:
+        """Crystals by split, and the training crystals' altered copies as a split of their own."""
+        splits, data = self.cleaned(system).splits, self.params.data
+        if not data.variations:
+            return splits
+        if data.density == "dft":
+            raise CrystalNetError(
+                "Altered copies have no DFT density. Set data.variations to 0, or data.density to another."
+            )
+        held_out = [*splits["val"], *splits["test"]]
+        copies = variations(splits["train"], data.variations, data.seed, held_out)
+        if data.cell == "canonical":
+            copies = [_canonical(crystal, data.density) for crystal in copies]
+        return {**splits, ALTERED: copies}
 
     def build_report(self, system: str) -> dict[str, int]:
         """How many rows of the source became what, and why the others did not; reasons start with a dash."""
@@ -105,10 +119,12 @@ class DataSets(Results):
         """One line under a table: data, split, density, protocol sizes, hardware, settings."""
         store, params = self.store(system), self.params
         counts = ", ".join(f"{len(store.indices(name))} {name}" for name in ("train", "val", "test"))
+        altered = len(store.indices(ALTERED))
+        counts += f", {altered} altered copies of them" * bool(altered)
         return (
-            f"{system}: {len(store)} crystals from {params.data.source} ({counts}; {params.data.split} split,"
-            f" data {store.digest[:10]}), {store.density_source} density, profile {params.profile},"
-            f" {environment()['hardware']}"
+            f"{system}: {len(store) - altered} crystals from {params.data.source} ({counts};"
+            f" {params.data.split} split, data {store.digest[:10]}), {store.density_source} density, profile"
+            f" {params.profile}, {environment()['hardware']}"
         )
 
     def _key(self) -> dict:

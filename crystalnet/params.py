@@ -56,7 +56,10 @@ class DataParams(Group):
     )
     n_grid: int = Field(50, ge=14, description="voxels an axis of a CMED")
     chgcar_method: Literal["fourier", "paper"] = Field("fourier", description="how a CHGCAR becomes a CMED")
-    seed: int = Field(0, description="of the embedded crystals and the split's draw")
+    variations: int = Field(
+        0, ge=0, description="altered copies of each training crystal, promolecules all, to train on as well"
+    )
+    seed: int = Field(0, description="of the embedded crystals, the split's draw and the altered copies")
     compare_densities: tuple[str, ...] = Field(
         (), description="folders of DFT densities that chapter 3 sets beside promolecules, with its own set"
     )

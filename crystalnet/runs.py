@@ -67,6 +67,7 @@ class Run(DataSets):
         settings = self.params.training
         if level is not None:
             changed = {k: getattr(self.params.ablations, k) for k in ("epochs", "strata", "val_samples")}
+            changed["restart_epochs"] = min(settings.restart_epochs, changed["epochs"])  # end at rest
             settings = settings.model_copy(update=changed)
         key = {
             "data_hash": store.digest,
@@ -115,6 +116,21 @@ class Run(DataSets):
             dft=truth == "dft",
         )
 
+    def validation(self, system: str, predictor: str = PREDICTORS[0]) -> pd.DataFrame:
+        """The scores of the validation crystals, as those of the test: what the network says of itself is
+        calibrated with them."""
+        trained, settings = self.trained(system), self.params
+        return self._scores(
+            "validation",
+            system,
+            trained,
+            predictor,
+            self.store(system).compositions,
+            settings.evaluation.n_samples,
+            settings.training.max_val,
+            split="val",
+        )
+
     def ablation(self, system: str, level: str) -> pd.DataFrame:
         """Table 2, a row a test crystal, at one level of known composition."""
         settings = self.params.ablations
@@ -132,6 +148,20 @@ class Run(DataSets):
         """The baseline of the ablations with the changes of one of `ablations.variants`."""
         return self.varied(name).ablation(system, "baseline")
 
+    def retrieval(self, system: str, name: str) -> pd.DataFrame:
+        """The nearest neighbour on the test crystals of a variant with data of its own."""
+        run = self.varied(name)
+        settings = run.params.ablations
+        return run._scores(
+            "ablation-retrieval",
+            system,
+            None,
+            "nearest neighbour",
+            run.store(system).compositions,
+            settings.n_samples,
+            settings.max_test,
+        )
+
     def varied(self, name: str) -> Run:
         """This run with the changes of one of `ablations.variants`, of the data as well."""
         if name not in self._varied:
@@ -139,7 +169,7 @@ class Run(DataSets):
         return self._varied[name]
 
     def _scores(
-        self, kind, system, trained, name, compositions, n_samples, max_test, dft=False
+        self, kind, system, trained, name, compositions, n_samples, most, dft=False, split="test"
     ) -> pd.DataFrame:
         store, settings = self.store(system), self.params.evaluation
         key = {
@@ -147,12 +177,13 @@ class Run(DataSets):
             "predictor": name,
             "training": trained.manifest if trained else None,
             "n_samples": n_samples,
-            "max_test": max_test,
+            "most": most,
+            "split": split,
             "precision": settings.precision,
             "seed": settings.seed,
             "code": code_digest("physics", "data", "model", "solve"),
         }
-        rows, files = store.indices("test", max_test), None
+        rows, files = store.indices(split, most), None
         if dft:
             if not settings.densities:
                 raise CrystalNetError("evaluation.densities names no folder of DFT densities. Set it.")
@@ -217,7 +248,7 @@ class Run(DataSets):
         if workers == 1:
             return  # each is made when it is asked for
         cases = list(cases)
-        for run in [self, *(self.varied(case[1]) for case in cases if method == "variant")]:
+        for run in [self, *(self.varied(case[1]) for case in cases if method in ("variant", "retrieval"))]:
             for system in self.systems:
                 run.store(system)  # now: two processes would build it at once
         jobs = (delayed(_computed)(self.params, self.folder, method, case) for case in cases)

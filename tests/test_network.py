@@ -1,39 +1,34 @@
-"""The network: the paper's size, what it may and may not depend on, and the answers it gives."""
+"""The networks: the paper's size, what each kind must do alike, and the answers they give."""
 
 import numpy as np
 import pytest
 import torch
+from some_networks import KINDS, SMALL, inputs, small, used
+from torch import nn
 
+import crystalnet
+from crystalnet import library
 from crystalnet.errors import CrystalNetError
+from crystalnet.model import networks
 from crystalnet.model.crystalnet import CrystalNet
 from crystalnet.model.encoders import Latent
 from crystalnet.model.fields import PositionEncoder
-
-SMALL = {"width": 16, "growth": 2, "n_frequencies": 8, "n_blocks": 1}
-
-
-@pytest.fixture
-def network() -> CrystalNet:
-    return _used(CrystalNet(**SMALL))
+from crystalnet.model.network import DensityNetwork
+from crystalnet.model.spectral import SpectralNet
+from crystalnet.params import Params
 
 
-def _used(network: CrystalNet) -> CrystalNet:
-    """With running statistics that differ from one another, as after some training."""
-    for seed in range(3):
-        points = torch.rand(6, 40, 3, generator=_generator(seed))
-        network(*inputs(6, seed), points, torch.randn(6, network.n_latent, generator=_generator(seed)))
-    return network.eval()
+@pytest.fixture(params=KINDS)
+def network(request) -> DensityNetwork:
+    return used(small(request.param))
 
 
 def _generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def inputs(n_crystals: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Patterns (B, 1024) with the highest bin 1 and atomic fractions (B, 118)."""
-    pattern = torch.rand(n_crystals, 1024, generator=_generator(seed)) ** 8
-    composition = torch.rand(n_crystals, 118, generator=_generator(seed + 1))
-    return pattern / pattern.amax(1, keepdim=True), composition / composition.sum(1, keepdim=True)
+def code(network: DensityNetwork, n_crystals: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(n_crystals, network.n_latent, generator=_generator(seed))
 
 
 # ------------------------------------------------------------------ size
@@ -61,20 +56,70 @@ def test_parameters_of_the_published_network():
     assert network.position_encoder.frequencies.shape == (128, 3)
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("use_composition", [True, False])
-def test_shapes(use_composition):
-    network = CrystalNet(**SMALL, use_composition=use_composition)
-    n_latents = 1 + use_composition
-    rho, latents = network(*inputs(3), torch.rand(3, 7, 3), torch.randn(3, network.n_latent))
-    assert rho.shape == (3, 7)
-    assert [(latent.mu.shape, latent.sigma.shape) for latent in latents] == [((3, 16), (3, 16))] * n_latents
-    assert network.latent(*inputs(3)).mu.shape == (3, 16 * n_latents)
+def test_shapes(kind, use_composition):
+    network = small(kind, use_composition=use_composition)
+    width, n_latents = SMALL[kind]["width"], 1 + use_composition
+    points = torch.rand(3, 7, 3)
+    rho, latents = network(*inputs(network, 3), points, code(network, 3))
+    assert rho.shape == (3, 7) and rho.dtype == torch.float32
+    assert network(*inputs(network, 3), points[0], code(network, 3))[0].shape == (3, 7)
+    assert [(latent.mu.shape, latent.sigma.shape) for latent in latents] == [((3, width),) * 2] * n_latents
+    assert network.latent(*inputs(network, 3)).mu.shape == (3, width * n_latents)
 
 
-def test_film_vectors_are_never_negative(network):
-    z = 3 * torch.randn(50, 32, generator=_generator(0))
+def test_film_vectors_are_never_negative():
+    network = used(small("film"))
     for film in (network.gamma, network.beta):
-        assert film(z).min() == 0 and film(z).max() > 0
+        assert film(3 * code(network, 50)).min() == 0 and film(3 * code(network, 50)).max() > 0
+
+
+# ------------------------------------------------------------------ kinds
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_network_is_built_from_its_settings(kind):
+    network = small(kind, use_composition=False, seed=3)
+    again = networks.build(network.settings)
+    assert type(again) is networks.FIELDS[kind] and again.settings == network.settings
+    assert all(torch.equal(again.state_dict()[k], v) for k, v in network.state_dict().items())
+
+
+@pytest.mark.parametrize(("kind", "made"), [("film", CrystalNet), ("spectral", SpectralNet)])
+def test_defaults_of_settings_and_of_networks_agree(kind, made):
+    settings = Params(model={"field": kind}).model.model_dump()
+    network = networks.build(settings)
+    assert type(network) is made
+    assert network.settings == made().settings
+    assert settings.items() <= ({"field": kind} | network.settings).items()
+
+
+def test_settings_without_a_kind_are_the_papers():
+    assert type(networks.build({"width": 16, "growth": 2})) is CrystalNet
+
+
+def test_an_unknown_kind_or_setting_is_refused():
+    with pytest.raises(ValueError, match="no field 'splines', only film, spectral"):
+        networks.build({"field": "splines"})
+    with pytest.raises(TypeError, match="growth"):
+        networks.build(SMALL["spectral"] | {"growth": 2})
+
+
+def test_a_network_comes_back_from_its_file(network, tmp_path, monkeypatch):
+    """Its answers are those of the network with parameters rounded to float16, its settings the same."""
+    monkeypatch.setattr(library, "FOLDER", tmp_path)
+    pattern, composition = (x[0] for x in inputs(network, 1))
+    exact = network.answer(pattern, composition, 6)
+    library.write("kept", network, "# Card")
+    read = crystalnet.load("kept")
+    assert type(read) is type(network) and read.settings == network.settings
+    answer = read.answer(pattern, composition, 6)
+    assert 0 < (answer - exact).square().mean().sqrt() < 0.02 * exact.max()
+    halved = {name for name, _ in network.named_parameters()} | set(network.halved)
+    for name, tensor in network.state_dict().items():
+        expected = tensor.half().to(tensor.dtype) if name in halved else tensor
+        assert torch.equal(read.state_dict()[name], expected), name
 
 
 # ------------------------------------------------------------------ FiLM
@@ -83,26 +128,26 @@ def test_film_vectors_are_never_negative(network):
 @pytest.mark.parametrize("training", [True, False])
 def test_film_once_a_crystal_is_film_at_every_point(training):
     """Values and gradients, with the batch's statistics as well as with running ones."""
-    networks = [_used(CrystalNet(**SMALL)).double().train(training) for _ in range(2)]
+    pair = [used(small("film")).double().train(training) for _ in range(2)]
     z, coords = (x.double() for x in (torch.randn(4, 32), torch.rand(4, 25, 3)))
 
-    once = networks[0].decode(z, coords)
+    once = pair[0].decode(z, coords)
     repeated = z.repeat_interleave(25, 0)
-    position = networks[1].position_encoder(coords.flatten(0, 1))
-    conditioned = networks[1].gamma(repeated) * position + networks[1].beta(repeated)
-    each = networks[1].regressor(conditioned).view(4, 25)
+    position = pair[1].position_encoder(coords.flatten(0, 1))
+    conditioned = pair[1].gamma(repeated) * position + pair[1].beta(repeated)
+    each = pair[1].regressor(conditioned).view(4, 25)
 
     torch.testing.assert_close(once, each)
     for rho in (once, each):
         rho.square().mean().backward()
-    for (name, a), b in zip(networks[0].named_parameters(), networks[1].parameters(), strict=True):
+    for (name, a), b in zip(pair[0].named_parameters(), pair[1].parameters(), strict=True):
         if "encoder" not in name or "position" in name:
             torch.testing.assert_close(a.grad, b.grad, msg=name)
 
 
 @pytest.mark.parametrize("training", [True, False])
 def test_points_may_be_shared(training):
-    network = CrystalNet(**SMALL).double().train(training)
+    network = small("film").double().train(training)
     z, coords = torch.randn(4, 32, dtype=torch.float64), torch.rand(25, 3, dtype=torch.float64)
     torch.testing.assert_close(network.decode(z, coords), network.decode(z, coords.expand(4, -1, -1)))
 
@@ -113,7 +158,7 @@ def test_points_may_be_shared(training):
 def test_integer_frequencies_repeat_with_the_lattice_and_random_ones_do_not():
     z, x = torch.randn(1, 32, generator=_generator(0)), torch.rand(60, 3, generator=_generator(1))
     for frequencies, repeats in (("periodic", True), ("random", False)):
-        network = _used(CrystalNet(**SMALL, frequencies=frequencies))
+        network = used(small("film", frequencies=frequencies))
         with torch.no_grad():
             rho = network.decode(z, x)
             moved = [network.decode(z, x + torch.tensor(t)) for t in ([1, 0, 0], [0, -1, 0], [2, -1, 3])]
@@ -141,16 +186,18 @@ def test_random_frequencies_have_the_stated_spread():
 # ------------------------------------------------------------------ chance
 
 
-def test_the_seed_alone_makes_the_weights():
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_seed_alone_makes_the_weights(kind):
     torch.manual_seed(1)
-    first = CrystalNet(**SMALL, seed=5).state_dict()
+    first = small(kind, seed=5).state_dict()
     after = torch.rand(3)
     torch.manual_seed(1)
     assert torch.equal(torch.rand(3), after)  # building a network left the caller's generator alone
-    again, other = (CrystalNet(**SMALL, seed=seed).state_dict() for seed in (5, 6))
+    again, other = (small(kind, seed=seed).state_dict() for seed in (5, 6))
     assert all(torch.equal(first[name], again[name]) for name in first)
-    assert not torch.equal(first["gamma.0.weight"], other["gamma.0.weight"])
-    assert not torch.equal(first["position_encoder.frequencies"], other["position_encoder.frequencies"])
+    layers = (name for name, m in small(kind).named_modules() if isinstance(m, nn.Linear | nn.Conv1d))
+    drawn = [*(f"{name}.weight" for name in layers), *(["position_encoder.frequencies"] * (kind == "film"))]
+    assert not any(torch.equal(first[name], other[name]) for name in drawn)
 
 
 def test_latent_samples_have_the_stated_mean_and_spread():
@@ -166,11 +213,11 @@ def test_latent_samples_have_the_stated_mean_and_spread():
 
 def test_patterns_and_compositions_come_in_pairs(network):
     with pytest.raises(CrystalNetError, match="3 patterns do not go with 2 compositions"):
-        network.latent(inputs(3)[0], inputs(2)[1])
+        network.latent(inputs(network, 3)[0], inputs(network, 2)[1])
 
 
 def test_predictions_depend_on_their_seed_alone(network):
-    pattern, composition = (x[0] for x in inputs(1))
+    pattern, composition = (x[0] for x in inputs(network, 1))
     first = network.predict(pattern, composition, n_samples=3, seed=4, n=6)
     torch.manual_seed(99)
     assert torch.equal(network.predict(pattern, composition, n_samples=3, seed=4, n=6), first)
@@ -180,21 +227,37 @@ def test_predictions_depend_on_their_seed_alone(network):
 
 @pytest.mark.parametrize(("n_samples", "n"), [(1, 7), (2, 5), (5, 4)])
 def test_any_number_of_samples_on_any_grid(network, n_samples, n):
-    pattern, composition = (x[0].numpy() for x in inputs(1))
+    pattern, composition = (x[0].numpy() for x in inputs(network, 1))
     assert network.predict(pattern, composition, n_samples, n=n).shape == (n_samples, n, n, n)
     assert network.answer(pattern, composition, n).shape == (n, n, n)
 
 
-def test_density_is_the_decoded_grid(network):
-    z, n = torch.randn(2, 32, generator=_generator(0)), 17  # more points than one chunk holds
+@pytest.mark.parametrize("n", [5, 17])  # fewer points than waves ask for, and more than one chunk holds
+def test_density_is_the_decoded_grid(network, n):
+    z = code(network, 2)
     grid = torch.from_numpy(np.stack(np.meshgrid(*[np.arange(n) / n] * 3, indexing="ij"), -1)).float()
     with torch.no_grad():
-        expected = network.decode(z, grid.view(-1, 3)).view(2, n, n, n)
-    torch.testing.assert_close(network.density(z, n), expected, rtol=1e-4, atol=1e-5)
+        shared = network.decode(z, grid.view(-1, 3)).view(2, n, n, n)
+        own = network.decode(z, grid.view(-1, 3).expand(2, -1, -1)).view(2, n, n, n)
+    for decoded in (shared, own):
+        torch.testing.assert_close(network.density(z, n), decoded, rtol=1e-4, atol=1e-5)
+
+
+def test_neither_batch_nor_chunk_matters(network, monkeypatch):
+    pattern, composition = inputs(network, 4)
+    latent = network.latent(pattern, composition)
+    densities = network.density(latent.mu, 6)
+    monkeypatch.setattr("crystalnet.model.crystalnet.POINTS_ON_CPU", 10)
+    for i in range(4):
+        alone = network.latent(pattern[i], composition[i])
+        torch.testing.assert_close(alone.mu[0], latent.mu[i], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(alone.sigma[0], latent.sigma[i], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(network.density(alone.mu, 6)[0], densities[i], rtol=1e-3, atol=1e-4)
+    assert len({density.sum().item() for density in densities}) == 4
 
 
 def test_the_answer_is_the_density_of_the_mean(network):
-    pattern, composition = inputs(1)
+    pattern, composition = inputs(network, 1)
     latent = network.latent(pattern, composition)
     assert torch.equal(network.answer(pattern[0], composition[0], 6), network.density(latent.mu, 6)[0])
     assert not torch.equal(network.density(latent.mu + latent.sigma, 6)[0], network.density(latent.mu, 6)[0])
@@ -203,21 +266,23 @@ def test_the_answer_is_the_density_of_the_mean(network):
 def test_answers_leave_the_network_as_it_was(network):
     network.train()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    network.predict(*(x[0] for x in inputs(1)), n_samples=2, n=5)
-    assert network.training and network.regressor.stem.training
+    first = network.predict(*(x[0] for x in inputs(network, 1)), n_samples=2, n=5)
+    assert all(module.training for module in network.modules())
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
+    assert torch.equal(network.eval().predict(*(x[0] for x in inputs(network, 1)), n_samples=2, n=5), first)
 
 
 def test_pattern_and_composition_both_matter(network):
-    (pattern, other_pattern), (composition, other_composition) = inputs(2)
+    (pattern, other_pattern), (composition, other_composition) = inputs(network, 2)
     answer = network.answer(pattern, composition, 5)
     assert not torch.equal(network.answer(other_pattern, composition, 5), answer)
     assert not torch.equal(network.answer(pattern, other_composition, 5), answer)
 
 
-def test_without_an_encoder_the_composition_does_not_matter():
-    network = _used(CrystalNet(**SMALL, use_composition=False))
-    (pattern, other_pattern), (composition, other_composition) = inputs(2)
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_an_encoder_the_composition_does_not_matter(kind):
+    network = used(small(kind, use_composition=False))
+    (pattern, other_pattern), (composition, other_composition) = inputs(network, 2)
     answer = network.answer(pattern, composition, 5)
     assert torch.equal(network.answer(pattern, other_composition, 5), answer)
     assert not torch.equal(network.answer(other_pattern, composition, 5), answer)
@@ -226,7 +291,7 @@ def test_without_an_encoder_the_composition_does_not_matter():
 @pytest.mark.parametrize("which", ["pattern", "composition"])
 @pytest.mark.parametrize("damage", ["nan", "inf", "negative", "short", "deep", "two crystals"])
 def test_bad_inputs_are_named(network, which, damage):
-    given = dict(zip(("pattern", "composition"), (x[0].numpy() for x in inputs(1)), strict=True))
+    given = dict(zip(("pattern", "composition"), (x[0].numpy() for x in inputs(network, 1)), strict=True))
     values = given[which].copy()
     match damage:
         case "nan" | "inf":

@@ -16,7 +16,7 @@ CONDA_ONLY = {"python", "pip"}
 # folders and modules of crystalnet/, each importing only from itself and those before it
 LAYERS = [
     *("errors", "hardware", "physics", "data", "params", "model", "library", "solve", "cards", "show"),
-    *("provenance", "results", "datasets", "runs", "records"),
+    *("provenance", "results", "datasets", "runs", "records", "publishing"),
 ]
 SOURCES = sorted(set((ROOT / "crystalnet").rglob("*.py")) - {ROOT / "crystalnet" / "__init__.py"})
 

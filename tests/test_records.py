@@ -12,13 +12,14 @@ import pandas as pd
 import pytest
 import torch
 
+from crystalnet import publishing, runs
 from crystalnet import records as module
-from crystalnet import runs
 from crystalnet.errors import CrystalNetError
 from crystalnet.params import Params
 from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.symmetry import CUBE, lattice_operations, rotate
-from crystalnet.records import Record, publish, records
+from crystalnet.publishing import publish
+from crystalnet.records import Record, records
 from crystalnet.runs import PREDICTORS, Run
 from crystalnet.solve.protocols import honest_score
 
@@ -45,7 +46,7 @@ class FakeStore:
         ] * N_CRYSTALS
 
     def indices(self, split):
-        first, last = {"train": (0, 6), "val": (6, 9), "test": (9, N_CRYSTALS)}[split]
+        first, last = {"train": (0, 6), "val": (6, 9), "test": (9, N_CRYSTALS), "altered": (0, 0)}[split]
         return np.arange(first, last)
 
 
@@ -119,6 +120,9 @@ class FakeRun:
         self.breaks_off("evaluation")
         return self.scores(system, predictor, truth)
 
+    def validation(self, system, predictor):
+        return self.scores(system, predictor, "validation")
+
     def ablation(self, system, level):
         self.breaks_off("ablation")
         return self.scores(system, level)
@@ -145,6 +149,10 @@ def folder(tmp_path) -> Path:
     return publish(FakeRun(**ALL), tmp_path / "fake")[0]
 
 
+def full(*_, **__):
+    raise OSError("full")
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
@@ -158,11 +166,13 @@ def test_a_record_reads_back_what_the_run_gave(folder):
     pd.testing.assert_frame_equal(record.history, run.trained("cubic").history, rtol=5e-5)
     expected = {
         "scores": {name: run.evaluation("cubic", name) for name in PREDICTORS},
+        "validation": {PREDICTORS[0]: run.validation("cubic", PREDICTORS[0])},
         "scores_dft": {name: run.evaluation("cubic", name, "dft") for name in PREDICTORS},
         "levels": {name: run.ablation("cubic", name) for name in ALL["levels"]},
         "variants": {name: run.variant("cubic", name) for name in ALL["variants"]},
     }
-    columns = {"scores": "predictor", "scores_dft": "predictor", "levels": "level", "variants": "variant"}
+    columns = dict.fromkeys(("scores", "validation", "scores_dft"), "predictor")
+    columns |= {"levels": "level", "variants": "variant"}
     for name, tables in expected.items():
         table = getattr(record, name)
         assert table.columns[0] == columns[name]
@@ -187,8 +197,8 @@ def test_numbers_have_five_digits(folder):
 def test_the_manifest_tells_what_made_each_file(folder):
     manifest = Record.read(folder).manifest
     assert manifest.keys() == {
-        *("history.csv", "scores.csv", "scores_dft.csv", "levels.csv", "variants.csv"),
-        *("train", "val", "test", "density_source", "split", "data_hash"),
+        *("history.csv", "scores.csv", "validation.csv", "scores_dft.csv", "levels.csv", "variants.csv"),
+        *("train", "altered", "val", "test", "density_source", "split", "data_hash"),
     }
     assert (manifest["train"], manifest["val"], manifest["test"]) == (6, 3, N_TEST)
     assert manifest["density_source"] == "promolecule" and manifest["split"] == "random"
@@ -207,7 +217,8 @@ def test_the_manifest_tells_what_made_each_file(folder):
 
 def test_what_the_profile_does_not_ask_for_is_none(tmp_path):
     place = publish(FakeRun(), tmp_path)[0]
-    assert contents(place).keys() == {"history.csv", "scores.csv", "gallery.npz", "manifest.json"}
+    files = {"history.csv", "scores.csv", "validation.csv", "gallery.npz", "manifest.json"}
+    assert contents(place).keys() == files
     record = Record.read(place)
     assert record.scores_dft is None and record.levels is None and record.variants is None
     (place / "gallery.npz").unlink()
@@ -279,11 +290,12 @@ def test_networks_side_by_side_are_asked_for_first(tmp_path):
     assert ("evaluation", "trigonal", "mean density", "dft") in run.side
     assert ("ablation", "cubic", "no_formula") in run.side
     assert ("variant", "trigonal", "positive sigma") in run.side
-    assert len(run.side) == len(set(run.side)) == 2 * (3 + 3 + 2 + 1)
+    assert len(run.side) == len(set(run.side)) == 2 * (3 + 1 + 3 + 2 + 1)
 
 
 def test_the_default_place_is_the_profile_in_the_book(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "repository_root", lambda: tmp_path)
+    for place in (publishing, module):
+        monkeypatch.setattr(place, "repository_root", lambda: tmp_path)
     assert publish(FakeRun()) == [tmp_path / "book" / "results" / "fake" / "cubic"]
     assert [record.profile for record in records()] == ["fake"]
 
@@ -300,7 +312,7 @@ def test_a_publication_broken_off_leaves_the_older_record(folder, failing):
 def test_a_record_half_written_leaves_the_older_one(folder, monkeypatch, writer):
     before = contents(folder)
     with monkeypatch.context() as patch:
-        patch.setattr(f"{module.__name__}.{writer}", lambda *_, **__: (_ for _ in ()).throw(OSError("full")))
+        patch.setattr(f"{publishing.__name__}.{writer}", full)
         with pytest.raises(OSError, match="full"):
             publish(FakeRun(), folder.parent)
     assert contents(folder) == before
@@ -312,7 +324,7 @@ def test_a_record_half_written_leaves_the_older_one(folder, monkeypatch, writer)
 
 def test_a_swap_broken_off_loses_no_record(folder, monkeypatch):
     """Killed after the older record moved aside: the next publication puts it back before it writes."""
-    before, move = contents(folder), module.os.replace
+    before, move = contents(folder), publishing.os.replace
     moves = []
 
     def killed_after_the_first(source, target):
@@ -324,12 +336,12 @@ def test_a_swap_broken_off_loses_no_record(folder, monkeypatch):
         move(source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(module.os, "replace", killed_after_the_first)
+        patch.setattr(publishing.os, "replace", killed_after_the_first)
         with pytest.raises(KeyboardInterrupt):
             publish(FakeRun(), folder.parent)
     assert not folder.exists()
     with monkeypatch.context() as patch:
-        patch.setattr(module.np, "savez_compressed", lambda *_, **__: (_ for _ in ()).throw(OSError("full")))
+        patch.setattr(publishing.np, "savez_compressed", full)
         with pytest.raises(OSError, match="full"):
             publish(FakeRun(), folder.parent)
     assert contents(folder) == before

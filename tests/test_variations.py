@@ -257,6 +257,14 @@ def test_a_mirror_image_is_held_out_too_but_another_polymorph_is_not(space_group
     assert len(variations([ORIGINALS["quartz"]], 1, held_out=[held_out])) == copies
 
 
+def test_nearest_distances_are_pymatgens():
+    silver = crystal("silver", 225, Lattice.cubic(4.09), Ag=[0, 0, 0])  # its neighbours are its own images
+    oblique = crystal("oblique", 166, Lattice.hexagonal(3.1, 21), Bi=[0, 0, 0.4], Te=[0, 0, 0])
+    for each in (silver, oblique, *ORIGINALS.values()):
+        expected = [min(site.nn_distance for site in near) for near in each.structure.get_all_neighbors(8)]
+        np.testing.assert_allclose(module._nearest(each.atoms), expected, rtol=1e-9)
+
+
 def test_no_distance_falls_below_the_bound_however_far_atoms_move(monkeypatch):
     monkeypatch.setattr(module, "MOVEMENT", 1.0)
     monkeypatch.setattr(module, "ATTEMPTS", 1)

@@ -15,6 +15,8 @@ from crystalnet.data.crystals import Crystal
 from crystalnet.data.layout import FORMAT, checked_rows, read_header
 from crystalnet.errors import CrystalNetError
 
+ALTERED = "altered"  # the split of training crystals' altered copies (see `variations`)
+
 
 class Store:
     """A data-set file, open for reading.
@@ -24,7 +26,7 @@ class Store:
         n: voxels an axis.
         digest: SHA-256 over the checksums in order: the name of this data and of its split.
         density_source: 'promolecule', 'DFT', or both.
-        split: (N,) 'train', 'val' or 'test'; '' where the crystal could not be computed.
+        split: (N,) 'train', 'val', 'test' or 'altered'; '' where the crystal could not be computed.
         patterns (N, 1024), profiles (N, 768), compositions (N, 118), cmed (N, n, n, n): mapped from the file,
             so that only what is read is loaded; the densities are float16, e/Å^3.
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from crystalnet.data.store import Store
+from crystalnet.data.store import ALTERED, Store
 from crystalnet.model.objective import augment, stratified_voxels
 from crystalnet.params import TrainingParams
 from crystalnet.physics.profiles import compression
@@ -34,7 +34,7 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    """The training crystals of a store on a device, and the batches of every epoch.
+    """The training crystals of a store and their altered copies, on a device, and the batches of each epoch.
 
     Patterns and compositions lie on the device. The densities do if they fit into half of its free memory;
     otherwise they stay in their file, the points are read there, and only these travel.
@@ -56,7 +56,7 @@ class Batches:
         n_processes: int = 1,
     ):
         self.settings, self.n_latent, self.n, self.device = settings, n_latent, store.n, torch.device(device)
-        self.rows = torch.from_numpy(store.indices("train"))
+        self.rows = torch.from_numpy(np.concatenate([store.indices(s) for s in ("train", ALTERED)]))
         self.patterns = torch.from_numpy(getattr(store, reads)).to(device)
         self.stretches = reads == "profiles"
         self.compositions = torch.from_numpy(np.ascontiguousarray(compositions)).to(device)

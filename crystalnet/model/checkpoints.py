@@ -13,6 +13,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from crystalnet.errors import CrystalNetError
+from crystalnet.model.confidence import Confidence
+from crystalnet.model.network import DensityNetwork
 
 
 @dataclass
@@ -25,13 +27,16 @@ class Progress:
     first_loss: float = 0.0  # of the run's first step, before anything was learnt
 
 
-def save_weights(path, model: nn.Module) -> None:
-    """Weights and buffers of `model`, with its settings in the header."""
-    write(path, dict(model.state_dict()), {"model": json.dumps(model.settings)})
+def save_weights(path, model: DensityNetwork) -> None:
+    """Weights and buffers of `model`, with its settings, and its calibration if it has one, in the header."""
+    header = {"model": json.dumps(model.settings)}
+    if model.confidence is not None:
+        header["confidence"] = json.dumps(model.confidence._asdict())
+    write(path, dict(model.state_dict()), header)
 
 
-def load_weights(path, model: nn.Module) -> None:
-    """Put the weights of a file into `model`.
+def load_weights(path, model: DensityNetwork) -> None:
+    """Put the weights of a file, and its calibration, into `model`.
 
     Raises:
         CrystalNetError: no such file, a damaged one, or one of a network with other settings.
@@ -43,6 +48,9 @@ def load_weights(path, model: nn.Module) -> None:
             " Build the network with the file's settings."
         )
     model.load_state_dict(tensors)
+    if "confidence" in header:
+        knots = json.loads(header["confidence"])
+        model.confidence = Confidence(tuple(knots["agreement"]), tuple(knots["ssim"]))
 
 
 def save(

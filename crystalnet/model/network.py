@@ -8,7 +8,10 @@ from torch import nn
 
 from crystalnet.data.store import Store
 from crystalnet.errors import CrystalNetError
+from crystalnet.model.confidence import Confidence, agreement
 from crystalnet.model.encoders import N_ELEMENTS, Latent
+
+COARSE = 25  # points an axis on which samples are compared, half the paper's grid
 
 
 class DensityNetwork(nn.Module):
@@ -20,6 +23,7 @@ class DensityNetwork(nn.Module):
         n_bins: length of that view.
         n_latent: components of the code.
         halved: names of buffers that a file may keep as float16.
+        confidence: what SSIM to expect of an answer, where that was calibrated.
     """
 
     settings: dict
@@ -27,6 +31,7 @@ class DensityNetwork(nn.Module):
     n_bins: int
     n_latent: int
     halved: tuple[str, ...] = ()
+    confidence: Confidence | None = None
 
     def prepare(self, store: Store) -> None:
         """Take from the training crystals what no gradient learns; nothing, unless a subclass does."""
@@ -99,6 +104,24 @@ class DensityNetwork(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         repeated = Latent(*(part.expand(n_samples, -1) for part in latent))
         return self.density(repeated.sample(generator), n)
+
+    def expected_similarity(self, pattern, composition, n_samples: int = 5, seed: int = 0) -> float:
+        """The SSIM to expect of `answer`, from how well samples agree with it, on a coarse grid.
+
+        Below `confidence.CONFIDENT` there is no confident answer.
+
+        Raises:
+            CrystalNetError: this network was not calibrated; see also `latent`.
+        """
+        if self.confidence is None:
+            raise CrystalNetError(
+                "This network was not calibrated. Load one that was (crystalnet.load), or fit"
+                " model.confidence.Confidence on validation crystals."
+            )
+        answer = self.answer(pattern, composition, COARSE)
+        return self.confidence.expected(
+            agreement(answer, self.predict(pattern, composition, n_samples, seed, COARSE))
+        )
 
     def _checked(self, values, length: int, name: str) -> torch.Tensor:
         weight = next(self.parameters())

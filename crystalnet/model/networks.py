@@ -16,6 +16,8 @@ def build(settings: dict) -> DensityNetwork:
         TypeError: a setting that this kind does not have.
         ValueError: no such kind.
     """
+    if not isinstance(settings, dict):
+        raise TypeError(f"settings are a mapping, not {settings!r}")
     kind = settings.get("field", "film")
     if kind not in FIELDS:
         raise ValueError(f"there is no field {kind!r}, only {', '.join(FIELDS)}")

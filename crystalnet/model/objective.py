@@ -76,8 +76,6 @@ def augment(
     pattern = shifted(pattern, shift)
 
     def noisy(x: torch.Tensor) -> torch.Tensor:
-        if noise == 0:
-            return x
         return torch.relu(x + noise * torch.randn(x.shape, generator=generator, device=device))
 
     return noisy(pattern), noisy(composition), shift

@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 
 from crystalnet.data.densities import cmed_from_file
 from crystalnet.data.store import Store
+from crystalnet.model.confidence import agreement
 from crystalnet.physics.symmetry import lattice_operations
 from crystalnet.solve.protocols import honest_score, paper_score
 
@@ -42,7 +43,7 @@ def evaluate(
 
     Returns:
         A row a crystal: row, material_id, formula, space_group, paper_ssim, paper_psnr, honest_ssim,
-        honest_psnr, honest_nmae.
+        honest_psnr, honest_nmae, and the samples' agreement with the answer (see `model.confidence`).
     """
     table, device = [], next(predictor.parameters()).device if isinstance(predictor, nn.Module) else CPU
     for row in tqdm(rows, desc=name, unit="crystal", disable=not progress):
@@ -65,6 +66,7 @@ def evaluate(
                 "space_group": crystal.space_group,
                 **paper_score(truth, samples),
                 **honest_score(truth, answer, operations),
+                "agreement": agreement(answer[::2, ::2, ::2], samples[:, ::2, ::2, ::2]),
             }
         )
     return pd.DataFrame(table)
