@@ -1,7 +1,7 @@
 """Train, evaluate and publish a profile: `python book/publish.py --profile cubic`.
 
     params/<profile>.yaml --Run--> _build/runs --publish--> book/results/<profile>/<system>/
-                                               --weights--> crystalnet/weights/<system>.safetensors, .md
+                                               --weights--> crystalnet/weights/<network>.safetensors, .md
 
 Whatever is in _build/runs is not made again: a publication that was broken off goes on where it was.
 """
@@ -12,6 +12,7 @@ import sys
 from crystalnet import library
 from crystalnet.cards import model_card
 from crystalnet.errors import CrystalNetError
+from crystalnet.model.confidence import FEWEST, Confidence
 from crystalnet.params import Params
 from crystalnet.publishing import publish
 from crystalnet.records import Record
@@ -29,8 +30,11 @@ def main() -> None:
             print(folder)
             if options.weights:
                 record = Record.read(folder)
-                card = model_card(record.system, record)
-                print(library.write(record.system, run.trained(record.system).model, card))
+                model, name = run.trained(record.system).model, record.network
+                if len(record.validation) >= FEWEST:
+                    known = record.validation
+                    model.confidence = Confidence.fit(known["agreement"], known["honest_ssim"])
+                print(library.write(name, model, model_card(name, record)))
     except CrystalNetError as error:
         sys.exit(f"{options.profile}: {error}")
 

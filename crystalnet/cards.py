@@ -10,6 +10,7 @@ from datetime import timedelta
 import pandas as pd
 import yaml
 
+from crystalnet.data.store import ALTERED
 from crystalnet.model import networks
 from crystalnet.model.encoders import N_ELEMENTS
 from crystalnet.physics.diffraction import MO_K_ALPHA
@@ -24,6 +25,17 @@ MATERIALS_PROJECT = (  # its licence asks for this citation
     " Project: A materials genome approach to accelerating materials innovation, APL Materials 1, 011002"
     " (2013), https://doi.org/10.1063/1.4812323."
 )
+KINDS = {  # what a network is, by its field
+    "film": "A variational, query-based network ([arXiv:2312.15136](https://arxiv.org/abs/2312.15136)).",
+    "spectral": "A variational network whose answer is the square of a Fourier series, made of functions that"
+    " the training crystals taught.",
+}
+INPUTS = {  # what it reads of a powder pattern
+    "patterns": "as `crystalnet.physics.diffraction.powder_pattern` makes it from a structure, or"
+    " `binned_pattern` from peaks",
+    "profiles": "as `crystalnet.physics.profiles.log_profile` makes it from peaks of any wavelength, or"
+    " `patterns_and_profiles` from structures",
+}
 OTHER_SOURCE = "The training structures are under the licence of their source."
 
 
@@ -38,8 +50,11 @@ def model_card(name: str, record) -> str:
     training = manifest["history.csv"]
     params = training["params"]
     data = params["data"]
-    n_parameters = sum(p.numel() for p in networks.build(training["model"]).parameters())
+    network = networks.build(training["model"])
+    n_parameters = sum(p.numel() for p in network.parameters())
     counts = ", ".join(f"{manifest[split]:,} {split}" for split in ("train", "val", "test"))
+    if n_altered := manifest.get(ALTERED):
+        counts += f", {n_altered:,} altered copies of training crystals"
     n_samples = manifest["scores.csv"]["CrystalNet"]["n_samples"]
     from_mp = record.scores["material_id"].str.startswith("mp-").all()
     cell = CELLS[data["cell"]].format(source="the Materials Project" if from_mp else "the source")
@@ -47,16 +62,16 @@ def model_card(name: str, record) -> str:
     settings = yaml.safe_dump({group: params[group] for group in ("model", "training")}, sort_keys=False)
     sections = [
         f"# CrystalNet {name}",
-        f"A variational, query-based network ([arXiv:2312.15136](https://arxiv.org/abs/2312.15136)). From the"
-        f" powder pattern and the composition of a {record.system} crystal it gives the valence electron"
-        f" density, e/Å^3, at any point of the primitive cell. {n_parameters:,} trainable parameters.",
+        f"{KINDS[training['model'].get('field', 'film')]} From the powder pattern and the composition of a"
+        f" {record.system} crystal it gives the valence electron density, e/Å^3, at any point of the"
+        f" primitive cell. {n_parameters:,} trainable parameters.",
         "## Loading",
         f'```python\nimport crystalnet\nnetwork = crystalnet.load("{name}")\n'
         f"density = network.answer(pattern, composition, n={data['n_grid']})\n```",
-        f"`pattern`: ({training['model']['n_bins']},), highest bin 1, as"
-        " `crystalnet.physics.diffraction.powder_pattern` makes it from a structure, or `binned_pattern` from"
-        f" peaks. `composition`: ({N_ELEMENTS},) atomic fractions, as"
-        " `crystalnet.data.crystals.composition_vector` makes them.",
+        f"`pattern`: ({network.n_bins},), highest bin 1, {INPUTS[network.reads]}. `composition`:"
+        f" ({N_ELEMENTS},) atomic fractions, as `crystalnet.data.crystals.composition_vector` makes them."
+        " Where it was calibrated, `network.expected_similarity(pattern, composition)` says how good an"
+        " answer to expect.",
         "## Data",
         f"- crystals: {counts}; {manifest['split']} split; data {manifest['data_hash'][:10]}\n"
         f"- density: {manifest['density_source']}, on {cell}\n"
@@ -71,7 +86,7 @@ def model_card(name: str, record) -> str:
         " truth; for comparison with the paper alone\n"
         "- *honest*: one answer, chosen without the truth, laid onto it by an operation and an origin that a"
         " powder pattern cannot see\n\n"
-        "Scored before the weights were rounded to float16.",
+        "Scored before the weights were rounded for the file.",
         *_against_dft(record.scores_dft),
         f"Provenance: {record.provenance()}",
         "## Intended use and limits",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import re
@@ -14,9 +13,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from crystalnet.errors import CrystalNetError
-from crystalnet.model import networks
-from crystalnet.model.checkpoints import load_weights, save_weights
+from crystalnet.model import checkpoints, networks
 from crystalnet.model.network import DensityNetwork
+from crystalnet.model.rounding import rounded
 
 FOLDER = Path(__file__).parent / "weights"
 
@@ -39,7 +38,7 @@ def load(name: str) -> DensityNetwork:
         model = networks.build(settings)
         if missing := model.settings.keys() - settings.keys():
             raise ValueError(f"its header lacks {', '.join(sorted(missing))}")
-        load_weights(path, model)
+        checkpoints.load_weights(path, model)
     except CrystalNetError:
         raise
     except (OSError, SafetensorError, TypeError, ValueError, RuntimeError) as error:
@@ -67,8 +66,7 @@ def card(name: str) -> str:
 def write(name: str, model: DensityNetwork, card: str, folder=None) -> Path:
     """Keep a network and its card; both are written, or neither.
 
-    Parameters become float16: a file of half the size. Buffers stay float32, since BatchNorm's variances may
-    overflow and the frequencies, which set a phase, need all their digits.
+    Weights are rounded to float16 or coarser, so that the file is small (see `model.rounding`).
 
     Args:
         name: letters, digits, - and _.
@@ -83,11 +81,8 @@ def write(name: str, model: DensityNetwork, card: str, folder=None) -> Path:
     """
     if not re.fullmatch(r"[\w-]+", name):
         raise CrystalNetError(f"{name!r} cannot name a network. Use letters, digits, - and _.")
-    half = copy.deepcopy(model)
-    for name_of, tensor in [*half.named_parameters(), *half.named_buffers()]:
-        if isinstance(tensor, torch.nn.Parameter) or name_of in half.halved:
-            tensor.data = tensor.data.half()
-    if wrong := _not_finite(half.state_dict()):
+    small = rounded(model)
+    if wrong := _not_finite(small):
         raise CrystalNetError(
             f"The network {name!r} cannot be kept: as float16, {wrong} not finite. Train it again, with a"
             " lower learning rate."
@@ -97,7 +92,7 @@ def write(name: str, model: DensityNetwork, card: str, folder=None) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         card_part.write_text(card, encoding="utf-8")
-        save_weights(path, half)
+        checkpoints.write(path, small, checkpoints.header(model))
         os.replace(card_part, folder / f"{name}.md")
     except OSError as error:
         raise CrystalNetError(

@@ -51,8 +51,8 @@ class Record:
     """What a profile gave for one crystal system.
 
     Attributes:
-        manifest: what made each file; numbers of crystals 'train', 'altered', 'val', 'test'; 'density_source', 'split',
-            'data_hash'.
+        manifest: what made each file; numbers of crystals 'train', 'altered', 'val', 'test';
+            'density_source', 'split', 'data_hash'.
         history: see `train`; scores, validation, scores_dft, levels, variants, retrieval: see
             `Run.evaluation`, after a first column 'predictor', 'level' or 'variant'; None if there is none.
         gallery: test crystals at quantiles of the network's honest SSIM: quantile (k,), row (k,) of the data
@@ -95,11 +95,18 @@ class Record:
             record.provenance()  # misses what a manifest lacks
         return record
 
+    @property
+    def network(self) -> str:
+        """The name that the library keeps its network under: 'cubic', 'cubic-spectral'."""
+        field = self.manifest["history.csv"]["model"].get("field", "film")
+        return self.system if field == "film" else f"{self.system}-{field}"
+
     def provenance(self) -> str:
         """One line under a table: data, split, density, training, protocol sizes, settings, code."""
         facts, training = self.manifest, self.manifest["history.csv"]
         counts = ", ".join(f"{facts[name]:,} {name}" for name in ("train", "val", "test"))
-        counts += f", {facts[ALTERED]:,} altered copies" * bool(facts.get(ALTERED))
+        if n_altered := facts.get(ALTERED):
+            counts += f", {n_altered:,} altered copies"
         duration = timedelta(seconds=round(training["training_seconds"]))
         scored = (self.scores["predictor"] == PREDICTORS[0]).sum()
         n_samples = facts["scores.csv"][PREDICTORS[0]]["n_samples"]

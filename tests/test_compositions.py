@@ -11,7 +11,7 @@ from crystalnet.data.composition import LEVELS, known_composition
 from crystalnet.data.crystals import composition_vector
 from crystalnet.data.elements import N_ELEMENTS, PROPERTIES, element_properties
 from crystalnet.model.compositions import FLOOR, PRESENT, SLOTS, CompositionFeatures
-from crystalnet.params import TrainingParams
+from crystalnet.settings import TrainingParams
 
 P = len(PROPERTIES)
 FORMULAS = ["NaCl", "MgAl2O4", "Fe", "KRbCsLi", "La0.3Sr0.7MnO3", "Ca10P6O26H2", "LiNaKRbCsFClBrI", "XeF2"]

@@ -11,8 +11,10 @@ from crystalnet import datasets
 from crystalnet.data.cleaned import Cleaned
 from crystalnet.data.crystals import Crystal
 from crystalnet.data.densities import write_cmed
+from crystalnet.data.store import ALTERED
 from crystalnet.datasets import DataSets
 from crystalnet.errors import CrystalNetError
+from crystalnet.model.batches import Batches
 from crystalnet.params import Params
 
 
@@ -29,6 +31,39 @@ def test_splits_are_those_of_the_store(run):
         stored = [store.crystals[row].material_id for row in store.indices(name)]
         assert stored == [crystal.material_id for crystal in crystals]
     assert len(cleaned.crystals) == 60 == len(store) + len(cleaned.duplicates)
+
+
+# ------------------------------------------------------------------ altered copies
+
+
+@pytest.mark.parametrize("cell", ["given", "canonical"])
+def test_no_held_out_crystal_comes_back_in_training(run, tmp_path, cell):
+    """Neither its formula with its space group among the copies, nor itself in what training reads."""
+    params = Params.load("smoke", data={"variations": 3, "cell": cell})
+    store = DataSets(params, tmp_path, progress=False).store("cubic")
+
+    def identities(name):
+        crystals = [store.crystals[row] for row in store.indices(name)]
+        return {(crystal.formula, crystal.space_group) for crystal in crystals}
+
+    held_out = identities("val") | identities("test")
+    assert len(held_out) == 12 and not held_out & (identities("train") | identities(ALTERED))
+    assert len(store.indices(ALTERED)) > 2 * len(store.indices("train"))
+    assert not identities("train") & identities(ALTERED)
+    # the other sets are what they are without copies
+    for name in ("train", "val", "test"):
+        of_run, own = run.store("cubic"), [store.crystals[row].material_id for row in store.indices(name)]
+        assert own == [of_run.crystals[row].material_id for row in of_run.indices(name)]
+
+    rows = set(store.indices("train")) | set(store.indices(ALTERED))
+    batches = Batches(store, store.compositions, params.training, 4)
+    assert {row for step in range(batches.n_steps) for row in batches.crystals(0, step).tolist()} <= rows
+
+
+def test_altered_copies_have_no_calculated_density(tmp_path):
+    params = Params.load("smoke", data={"variations": 1, "density": "dft"})
+    with pytest.raises(CrystalNetError, match=r"data.variations to 0"):
+        DataSets(params, tmp_path, progress=False).store("cubic")
 
 
 # ------------------------------------------------------------------ other sources

@@ -15,7 +15,7 @@ from crystalnet.model import checkpoints
 from crystalnet.model.crystalnet import CrystalNet
 from crystalnet.model.normalisation import BatchNorm
 from crystalnet.model.training import LAST, train
-from crystalnet.params import TrainingParams
+from crystalnet.settings import TrainingParams
 
 SMALL = {"width": 16, "growth": 2, "n_frequencies": 8, "frequencies": "periodic", "n_blocks": 1}
 ROWS, CHANNELS = 12, 5

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from crystalnet.errors import CrystalNetError
+from crystalnet.model.confidence import Confidence
 from crystalnet.model.crystalnet import CrystalNet
 from crystalnet.show import figures
 from crystalnet.show.architecture import layers, n_parameters
@@ -83,6 +84,10 @@ ROWS = [
 ]
 SCORES = [{"protocol": p, "ssim": s} for p in ("paper", "honest") for s in np.linspace(0.2, 1, 500)]
 TABLE = pd.DataFrame({"space_group": [225, 221], "n": [100, 3], "ssim": [0.9, 0.7], "ssim_std": [0.1, 0.2]})
+SURE = pd.DataFrame(
+    {"formula": "X", "agreement": np.linspace(0.5, 1, 500), "honest_ssim": np.linspace(0, 1, 500)}
+)
+COST = pd.DataFrame({"core_seconds": [60.0, 120.0], "val_ssim": [0.5, 0.7]})
 ABLATIONS = pd.DataFrame({"ablation": ["none", "no formula"], "ssim": [0.9, 0.8], "psnr": [40.0, 30.0]})
 
 BUILDERS = {  # the figure, and the most that its HTML may weigh in kB
@@ -97,6 +102,14 @@ BUILDERS = {  # the figure, and the most that its HTML may weigh in kB
     "powder_sticks": (lambda m: figures.powder_sticks(np.linspace(5, 170, 300), np.ones(300)), 40),
     "pattern_strip": (lambda m: figures.pattern_strip({"a": pattern(0), "b": pattern(1)}), 20),
     "pattern_overlay": (lambda m: figures.pattern_overlay({"a": pattern(0), "b": pattern(1)}), 40),
+    "basis_curves": (lambda m: figures.basis_curves([0.5, 0.1], {"a": pd.Series([0.8, 0.9], [1, 2])}), 15),
+    "calibration_scatter": (
+        lambda m: figures.calibration_scatter(SURE, SURE, Confidence((0.5, 1.0), (0.1, 0.9))),
+        50,
+    ),
+    "profile_overlay": (lambda m: figures.profile_overlay({"a": np.ones(768), "b": np.zeros(768)}), 30),
+    "risk_coverage_curves": (lambda m: figures.risk_coverage_curves(SURE), 30),
+    "ssim_against_seconds": (lambda m: figures.ssim_against_seconds({"a": COST, "b": COST}), 15),
     "curves_together": (lambda m: figures.curves_together({"a": history(), "b": history()}), 30),
     "training_curves": (lambda m: figures.training_curves(history()), 20),
     "score_distribution": (lambda m: figures.score_distribution(SCORES), 40),

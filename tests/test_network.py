@@ -10,12 +10,14 @@ import crystalnet
 from crystalnet import library
 from crystalnet.errors import CrystalNetError
 from crystalnet.model import networks
+from crystalnet.model.confidence import Confidence
 from crystalnet.model.crystalnet import CrystalNet
 from crystalnet.model.encoders import Latent
 from crystalnet.model.fields import PositionEncoder
 from crystalnet.model.network import DensityNetwork
 from crystalnet.model.spectral import SpectralNet
 from crystalnet.params import Params
+from crystalnet.physics.similarity import ssim
 
 
 @pytest.fixture(params=KINDS)
@@ -107,19 +109,17 @@ def test_an_unknown_kind_or_setting_is_refused():
 
 
 def test_a_network_comes_back_from_its_file(network, tmp_path, monkeypatch):
-    """Its answers are those of the network with parameters rounded to float16, its settings the same."""
+    """Its answers are those of the network, but for the digits of rounded weights; its settings the same."""
     monkeypatch.setattr(library, "FOLDER", tmp_path)
     pattern, composition = (x[0] for x in inputs(network, 1))
     exact = network.answer(pattern, composition, 6)
+    network.confidence = Confidence((0.1, 0.9), (0.3, 0.8))
     library.write("kept", network, "# Card")
     read = crystalnet.load("kept")
     assert type(read) is type(network) and read.settings == network.settings
+    assert read.confidence == network.confidence
     answer = read.answer(pattern, composition, 6)
     assert 0 < (answer - exact).square().mean().sqrt() < 0.02 * exact.max()
-    halved = {name for name, _ in network.named_parameters()} | set(network.halved)
-    for name, tensor in network.state_dict().items():
-        expected = tensor.half().to(tensor.dtype) if name in halved else tensor
-        assert torch.equal(read.state_dict()[name], expected), name
 
 
 # ------------------------------------------------------------------ FiLM
@@ -286,6 +286,20 @@ def test_without_an_encoder_the_composition_does_not_matter(kind):
     answer = network.answer(pattern, composition, 5)
     assert torch.equal(network.answer(pattern, other_composition, 5), answer)
     assert not torch.equal(network.answer(other_pattern, composition, 5), answer)
+
+
+def test_calibrated_networks_alone_tell_what_their_answers_are_worth(network):
+    """The mean SSIM of samples with the answer, through the calibration's curve."""
+    pattern, composition = (x[0] for x in inputs(network, 1))
+    with pytest.raises(CrystalNetError, match="not calibrated"):
+        network.expected_similarity(pattern, composition)
+    network.confidence = Confidence((-1.0, 1.0), (0.2, 0.8))
+    answer = network.answer(pattern, composition, 25)
+    samples = network.predict(pattern, composition, 3, seed=1, n=25)
+    data_range = float(answer.max() - answer.min())
+    agreement = np.mean([float(ssim(answer, sample, data_range, periodic=True)) for sample in samples])
+    expected = network.expected_similarity(pattern, composition, 3, seed=1)
+    assert expected == pytest.approx(0.5 + 0.3 * agreement, abs=1e-5)
 
 
 @pytest.mark.parametrize("which", ["pattern", "composition"])

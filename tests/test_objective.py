@@ -1,4 +1,4 @@
-"""The loss against torch.distributions, points and augmentation against what the paper says."""
+"""The loss against torch.distributions and numpy, points and augmentation against what the paper says."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,14 @@ from hypothesis import strategies as st
 from torch.distributions import Normal
 
 from crystalnet.model.encoders import Latent
-from crystalnet.model.objective import augment, kl_divergence, learning_rate, stratified_voxels
-from crystalnet.params import TrainingParams
+from crystalnet.model.objective import (
+    augment,
+    kl_divergence,
+    learning_rate,
+    reconstruction_loss,
+    stratified_voxels,
+)
+from crystalnet.settings import TrainingParams
 
 
 def _generator(seed: int) -> torch.Generator:
@@ -43,6 +49,83 @@ def test_divergence_is_finite_where_sigma_crosses_zero_and_least_at_the_prior():
     assert float(at_prior) == pytest.approx(0, abs=2e-4)
     for mu, s in ((0.3, 1.0), (0.0, 0.7), (0.0, -1.4)):
         assert kl_divergence(Latent(torch.full((1, 4), mu), torch.full((1, 4), s))) > at_prior
+
+
+# ------------------------------------------------------------------ reconstruction
+
+
+def _densities(seed: int, n_crystals: int = 3, n_points: int = 20) -> tuple[torch.Tensor, ...]:
+    """Predicted and true densities, the predicted ones partly negative, and the highest of each crystal."""
+    rho = 5 * torch.rand(n_crystals, n_points, generator=_generator(seed)) ** 4
+    predicted = rho + 0.5 * torch.randn(rho.shape, generator=_generator(seed + 1))
+    return predicted, rho, 1 + rho.amax(1, keepdim=True)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6))
+def test_reconstruction_is_what_numpy_makes_of_the_formulas(seed):
+    predicted, rho, highest = _densities(seed)
+    p, r, h = (x.double().numpy() for x in (predicted, rho, highest))
+    density = reconstruction_loss(predicted, rho, highest, "density")
+    assert float(density) == pytest.approx(np.mean(np.abs(p - r)), rel=1e-5)
+    off = (np.sign(p) * np.sqrt(np.abs(p)) - np.sqrt(r)) / np.sqrt(h)
+    amplitude = reconstruction_loss(predicted, rho, highest, "amplitude")
+    assert float(amplitude) == pytest.approx(np.mean(np.abs(off) + 3 * off**2), rel=1e-4)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6), st.floats(0.01, 100))
+def test_the_amplitude_loss_has_no_unit(seed, scale):
+    """Crystals of high density, or of many electrons a voxel, count no more than others."""
+    densities = _densities(seed)
+    loss, scaled = (reconstruction_loss(*(k * x for x in densities), "amplitude") for k in (1, scale))
+    assert float(scaled) == pytest.approx(float(loss), rel=1e-3)
+    each = [reconstruction_loss(*(x[i : i + 1] for x in densities), "amplitude") for i in range(3)]
+    assert float(loss) == pytest.approx(float(torch.stack(each).mean()), rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["density", "amplitude"])
+def test_the_truth_costs_nothing_and_errors_cost_the_more_the_larger(kind):
+    _, rho, highest = _densities(0)
+    steps = torch.linspace(0, 4, 9)
+    for sign in (1, -1):  # too much, and too little, down to negative densities
+        costs = [float(reconstruction_loss(rho + sign * step, rho, highest, kind)) for step in steps]
+        assert costs[0] == pytest.approx(0, abs=1e-5) and (np.diff(costs) > 0).all()
+
+
+def test_the_amplitude_loss_sees_faint_regions():
+    """An error of a tenth where there is little, and where there is much."""
+    rho, highest = torch.tensor([[0.01, 9.0]]), torch.tensor([[9.0]])
+    faint, bright = (
+        reconstruction_loss(rho + 0.1 * torch.eye(2)[i], rho, highest, "amplitude") for i in (0, 1)
+    )
+    assert faint > 10 * bright
+
+
+def test_ripples_below_zero_in_the_truth_are_nothing():
+    highest, predicted = torch.tensor([[2.0]]), torch.tensor([[0.5, 0.0]])
+    rippled, flat = (
+        reconstruction_loss(predicted, torch.tensor([[0.5, low]]), highest, "amplitude") for low in (-1e-2, 0)
+    )
+    assert rippled == flat
+
+
+@pytest.mark.parametrize("kind", ["density", "amplitude"])
+@pytest.mark.parametrize("value", [0.0, 1e-30, -1e-30, -1e-3, 1e-3])
+def test_slopes_are_finite_at_zero_density(kind, value):
+    predicted = torch.full((1, 4), value, requires_grad=True)
+    reconstruction_loss(predicted, torch.rand(1, 4) + 0.1, torch.ones(1, 1), kind).backward()
+    assert torch.isfinite(predicted.grad).all()
+    assert (predicted.grad < 0).all() or value == 0  # upwards, towards the truth
+
+
+def test_roots_of_a_square_have_a_bounded_slope():
+    """As the spectral network predicts them: the root undoes the square, also next to zero."""
+    s = torch.tensor([[-1.0, -1e-4, -1e-7, 1e-7, 1e-4, 1.0]], requires_grad=True)
+    reconstruction_loss(s * s.abs(), torch.full((1, 6), 4.0), torch.full((1, 1), 4.0), "amplitude").backward()
+    assert torch.isfinite(s.grad).all() and s.grad.abs().max() < 2
+    expected = -(1 + 6 * (2 - s.detach()) / 2) / 2 / 6  # of |r| + 3 r^2, r = (s - 2) / 2, over six points
+    torch.testing.assert_close(s.grad[:, [0, 1, 4, 5]], expected[:, [0, 1, 4, 5]], rtol=1e-3, atol=0)
 
 
 # ------------------------------------------------------------------ points

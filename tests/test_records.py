@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from crystalnet import publishing, runs
+from crystalnet import publishing, trainings
 from crystalnet import records as module
 from crystalnet.errors import CrystalNetError
 from crystalnet.params import Params
@@ -76,7 +76,7 @@ class FakeRun:
             profile="fake",
             data=SimpleNamespace(split="random"),
             evaluation=SimpleNamespace(densities=densities),
-            ablations=SimpleNamespace(levels=levels, variants=variants),
+            ablations=SimpleNamespace(levels=levels, variants=variants or {}),
         )
         self.settings = {"source": "../shared/a.jsonl", **settings}
         self.stores = {system: FakeStore() for system in systems}
@@ -500,7 +500,7 @@ def test_the_command_ends_with_one_line_where_something_is_wrong(command, monkey
 
 
 def test_a_real_run_is_published(tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "n_cores", lambda: 1)  # two would wait for each other
+    monkeypatch.setattr(trainings, "n_cores", lambda: 1)  # two would wait for each other
     params = Params.load(
         "smoke",
         data={"crystal_systems": ["cubic"]},

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from crystalnet import __version__, datasets, runs
+from crystalnet import __version__, datasets, runs, trainings
 from crystalnet.data.densities import write_cmed
 from crystalnet.errors import CrystalNetError
 from crystalnet.params import Params
@@ -26,14 +26,14 @@ def run(tmp_path_factory) -> Run:
     """The smoke profile with both tables made, on one core: two would wait for each other."""
     made = Run(Params.load("smoke"), tmp_path_factory.mktemp("runs"), progress=False)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "n_cores", lambda: 1)
+        patch.setattr(trainings, "n_cores", lambda: 1)
         made.table_1(), made.table_2()
     return made
 
 
 @pytest.fixture
 def nothing_is_made(monkeypatch):
-    for module, name in ((runs, "train"), (datasets, "build_store"), (runs, "evaluate")):
+    for module, name in ((trainings, "train"), (datasets, "build_store"), (runs, "evaluate")):
         monkeypatch.setattr(module, name, lambda *_, name=name, **__: pytest.fail(f"{name} was called"))
 
 

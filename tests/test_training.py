@@ -25,8 +25,8 @@ from crystalnet.model.plane_waves import PlaneWaves
 from crystalnet.model.spectral import SpectralNet
 from crystalnet.model.training import BEST, LAST, train
 from crystalnet.model.validation import best_similarities
-from crystalnet.params import TrainingParams
 from crystalnet.physics.similarity import ssim
+from crystalnet.settings import TrainingParams
 
 CHANGES = {"film": {"frequencies": "periodic"}, "spectral": {"n_components": 4}}  # five crystals give four
 SODIUM_CHLORIDE, MAGNESIA = rock_salt("Na", "Cl", 5.64), rock_salt("Mg", "O", 4.21)
@@ -85,7 +85,7 @@ def test_two_crystals_can_be_overfitted(tmp_path):
     splits = {"train": crystals * 8, "val": crystals[:1], "test": crystals[1:]}
     store = build_store(splits, tmp_path / "two.h5", 14, workers=1, progress=False)
     network = untrained(width=32, growth=1, n_frequencies=64, n_blocks=0)
-    assert min(similarities(network, store, tmp_path / "run", epochs=200, learning_rate=1e-2)) > 0.98
+    assert min(similarities(network, store, tmp_path / "run", epochs=120, learning_rate=1e-2)) > 0.95
 
 
 def test_a_handful_of_crystals_can_be_overfitted(tmp_path):

@@ -13,8 +13,8 @@ import torch
 
 from crystalnet.data.store import ALTERED, Store
 from crystalnet.model.objective import augment, stratified_voxels
-from crystalnet.params import TrainingParams
 from crystalnet.physics.profiles import compression
+from crystalnet.settings import TrainingParams
 
 
 class Batch(NamedTuple):
@@ -29,8 +29,8 @@ class Batch(NamedTuple):
 
     def part(self, share: slice) -> Batch:
         """Some of the crystals."""
-        shared = {"query_coords": self.query_coords} if self.query_coords.dim() == 2 else {}
-        return Batch(*(tensor[share] for tensor in self._replace(**shared)))._replace(**shared)
+        part = Batch(*(tensor[share] for tensor in self))
+        return part if self.query_coords.dim() == 3 else part._replace(query_coords=self.query_coords)
 
 
 class Batches:

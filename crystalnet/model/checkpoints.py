@@ -15,6 +15,7 @@ from torch import nn
 from crystalnet.errors import CrystalNetError
 from crystalnet.model.confidence import Confidence
 from crystalnet.model.network import DensityNetwork
+from crystalnet.model.rounding import restored
 
 
 @dataclass
@@ -28,11 +29,16 @@ class Progress:
 
 
 def save_weights(path, model: DensityNetwork) -> None:
-    """Weights and buffers of `model`, with its settings, and its calibration if it has one, in the header."""
-    header = {"model": json.dumps(model.settings)}
+    """Weights and buffers of `model` as they are, with what its header tells."""
+    write(path, dict(model.state_dict()), header(model))
+
+
+def header(model: DensityNetwork) -> dict[str, str]:
+    """A network's settings, and its calibration if it has one."""
+    facts = {"model": model.settings}
     if model.confidence is not None:
-        header["confidence"] = json.dumps(model.confidence._asdict())
-    write(path, dict(model.state_dict()), header)
+        facts["confidence"] = model.confidence._asdict()
+    return {name: json.dumps(value) for name, value in facts.items()}
 
 
 def load_weights(path, model: DensityNetwork) -> None:
@@ -41,16 +47,15 @@ def load_weights(path, model: DensityNetwork) -> None:
     Raises:
         CrystalNetError: no such file, a damaged one, or one of a network with other settings.
     """
-    tensors, header = read(path)
-    if json.loads(header.get("model", "{}")) != model.settings:
+    tensors, facts = read(path)
+    if json.loads(facts.get("model", "{}")) != model.settings:
         raise CrystalNetError(
-            f"{path} holds a network with settings {header.get('model')}, not {json.dumps(model.settings)}."
+            f"{path} holds a network with settings {facts.get('model')}, not {json.dumps(model.settings)}."
             " Build the network with the file's settings."
         )
-    model.load_state_dict(tensors)
-    if "confidence" in header:
-        knots = json.loads(header["confidence"])
-        model.confidence = Confidence(tuple(knots["agreement"]), tuple(knots["ssim"]))
+    model.load_state_dict(restored(tensors))
+    corners = json.loads(facts.get("confidence", "null"))
+    model.confidence = corners and Confidence(tuple(corners["agreement"]), tuple(corners["ssim"]))
 
 
 def save(

@@ -8,7 +8,8 @@ from torch import nn
 from crystalnet.data.elements import ELECTRONEGATIVITY, N_ELEMENTS, element_properties
 
 SLOTS = 6  # elements described one by one, our choice: 99.9 % of published compositions have no more
-PRESENT = 1e-3  # fractions below are noise: one atom in a thousand
+PRESENT = 5e-3  # smaller fractions are noise, our choice: five times what training adds
+EQUAL = 1e-3  # fractions nearer than this are equally scarce, our choice
 FLOOR = 0.05  # added to a feature's spread before dividing by it, our choice: rare elements stay small
 
 
@@ -44,9 +45,9 @@ class CompositionFeatures(nn.Module):
         mean = fractions @ self.properties
         variance = fractions @ self.properties.square() - mean.square()
         # scarce before frequent (to a thousandth), then electropositive, absent ones last
-        rank = (fractions / PRESENT).round() + self.properties[:, ELECTRONEGATIVITY] / 4
+        rank = (fractions / EQUAL).round() + self.properties[:, ELECTRONEGATIVITY] / 4
         rank = rank.masked_fill(fractions < PRESENT, torch.inf)
-        _, slots = rank.topk(SLOTS, largest=False)  # (B, SLOTS)
+        slots = rank.argsort(stable=True)[:, :SLOTS]  # stable: the same on every device
         share = fractions.gather(1, slots)
         share = share * (share >= PRESENT)
         described = torch.cat([share[..., None], self.properties[slots]], -1) * (share > 0)[..., None]

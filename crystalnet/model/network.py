@@ -22,7 +22,7 @@ class DensityNetwork(nn.Module):
         reads: which view of a powder pattern it reads, 'patterns' or 'profiles' of a `Store`.
         n_bins: length of that view.
         n_latent: components of the code.
-        halved: names of buffers that a file may keep as float16.
+        coarse: how the names of matrices begin that a file may keep in bytes (see `rounding`).
         confidence: what SSIM to expect of an answer, where that was calibrated.
     """
 
@@ -30,7 +30,7 @@ class DensityNetwork(nn.Module):
     reads: str = "patterns"
     n_bins: int
     n_latent: int
-    halved: tuple[str, ...] = ()
+    coarse: tuple[str, ...] = ()
     confidence: Confidence | None = None
 
     def prepare(self, store: Store) -> None:

@@ -13,8 +13,8 @@ import math
 import torch
 
 from crystalnet.model.encoders import Latent
-from crystalnet.params import TrainingParams
 from crystalnet.physics.profiles import shifted
+from crystalnet.settings import TrainingParams
 
 TINY = 1e-12  # e/Å^3; keeps the root's slope finite at zero
 

@@ -39,7 +39,7 @@ class SpectralNet(DensityNetwork):
         seed: of the weights; the same seed gives the same network.
     """
 
-    halved = ("field.components",)
+    coarse = ("field.components", "coefficients", "pattern_encoder", "composition_encoder")
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class SpectralNet(DensityNetwork):
         self.train(was_training)
         density = s * s.clamp_min(0)
         if mean is not None:
-            density *= mean / density.mean((1, 2, 3), keepdim=True)
+            density *= mean / density.mean((1, 2, 3), keepdim=True).clamp_min(torch.finfo(density.dtype).tiny)
         return density
 
 

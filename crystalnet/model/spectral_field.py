@@ -40,6 +40,7 @@ class SpectralField(nn.Module):
             CrystalNetError: fewer crystals or waves than components.
         """
         n_components = len(self.spread)
+        self._table = None  # of another basis
         rows = rows[torch.linspace(0, len(rows) - 1, min(len(rows), MOST_IN_BASIS)).round().long()]
         most = len(rows) - 1 if self.basis == "learned" else len(self.waves)
         if n_components > most:

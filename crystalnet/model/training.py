@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from crystalnet.model.batches import Batches
 from crystalnet.model.network import DensityNetwork
 from crystalnet.model.objective import kl_divergence, learning_rate, reconstruction_loss
 from crystalnet.model.validation import best_similarities, check_validation_crystals
-from crystalnet.params import MIXED, NO_NUMBERS, TrainingParams
+from crystalnet.settings import MIXED, NO_NUMBERS, TrainingParams
 
 LAST, BEST = "last.safetensors", "best.safetensors"
 CHECK_EVERY = 16  # steps between looks at the losses, our choice: each look makes an accelerator wait
@@ -122,6 +123,8 @@ class _Trainer:
             fabric.device,
             fabric.world_size,
         )
+        if not (folder / LAST).exists():
+            model.prepare(self.store)  # before the network moves to its device: the data are on the CPU
         if settings.compiled:
             model.compile()
         optimizer = torch.optim.AdamW(
@@ -130,8 +133,6 @@ class _Trainer:
         self.network, self.optimizer = fabric.setup(model, optimizer)
         self.made_with = settings.model_dump(exclude=NO_NUMBERS)
         self.done = checkpoints.resume(folder / LAST, model, self.optimizer, self.made_with)
-        if not self.done.history and not len(self.done.losses):
-            model.prepare(self.store)
         model.tabulate(self.store.n)
         self.saved = time.monotonic()
         self.bar = tqdm(
@@ -188,7 +189,7 @@ class _Trainer:
         """Forward, backward, update; total loss, reconstruction error (e/Å^3) and KL divergence (eq. 7)."""
         batch, settings = self.batches.draw(epoch, step).part(self.share), self.settings
         self.network.train()
-        with self.mixed():
+        with self.mixed(), self.chance(epoch, step):
             predicted, latents = self.network(
                 batch.pattern, batch.composition, batch.query_coords, batch.noise
             )
@@ -203,11 +204,12 @@ class _Trainer:
         return torch.stack([loss, (predicted - batch.rho).abs().mean(), kl]).detach()
 
     def check(self, losses: torch.Tensor, epoch: int, start: int, stop: int) -> None:
-        """Stop at a loss that is no number, or far above where training began."""
+        """Stop at a loss that is no number, or where most lie far above where training began: Adam and short
+        gradients survive a single one."""
         loss = losses[start:stop, 0].cpu()
         self.done.first_loss = self.done.first_loss or float(loss[0])
-        bad = ~(loss < DIVERGED * abs(self.done.first_loss))
-        if not bad.any():
+        bad = ~(loss.abs() < DIVERGED * abs(self.done.first_loss))
+        if loss.isfinite().all() and bad.float().mean() <= 0.5:
             return
         step = start + int(bad.nonzero()[0])
         names = ", ".join(
@@ -234,6 +236,15 @@ class _Trainer:
         """bfloat16 products. Fabric's own would round the coordinates as well, and with them every phase."""
         enabled = self.settings.precision == MIXED
         return torch.autocast(self.fabric.device.type, torch.bfloat16, enabled=enabled)
+
+    @contextmanager
+    def chance(self, epoch: int, step: int):
+        """Dropout draws from a step's number and share as well; the caller's generators stay as they are."""
+        device = self.fabric.device
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            seeds = self.settings.seed, epoch, step, 1 + self.fabric.global_rank
+            torch.manual_seed(int(np.random.SeedSequence(seeds).generate_state(1)[0]))
+            yield
 
     def save(self) -> None:
         if self.fabric.is_global_zero:

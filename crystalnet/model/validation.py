@@ -7,8 +7,8 @@ import torch
 
 from crystalnet.data.store import Store
 from crystalnet.errors import CrystalNetError
-from crystalnet.params import TrainingParams
 from crystalnet.physics.similarity import score_rotations
+from crystalnet.settings import TrainingParams
 
 
 def best_similarities(

@@ -35,9 +35,9 @@ from crystalnet.data.crystals import Crystal
 from crystalnet.data.store import Store
 from crystalnet.hardware import description
 from crystalnet.model.crystalnet import CrystalNet
-from crystalnet.model.training import CHECK_EVERY, MIXED, _fabric, _Trainer
-from crystalnet.params import TrainingParams
+from crystalnet.model.training import CHECK_EVERY, _fabric, _Trainer
 from crystalnet.physics.atoms import Atoms
+from crystalnet.settings import MIXED, TrainingParams
 
 REPEATS = 3
 PRECISIONS = {"32-true": torch.float32, MIXED: torch.bfloat16}

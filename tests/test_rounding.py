@@ -1,0 +1,44 @@
+"""Weights made small: what is rounded, by how much, and that the rest stays."""
+
+import numpy as np
+import pytest
+import torch
+from some_networks import KINDS, SMALL
+
+from crystalnet.model import networks
+from crystalnet.model.rounding import SCALE, restored, rounded
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_rounded_comes_back_within_its_error(kind):
+    network = networks.build(SMALL[kind])
+    small, state = rounded(network), network.state_dict()
+    again = restored(small)
+    assert again.keys() == state.keys()
+    for name, tensor in state.items():
+        error = (again[name].float() - tensor).abs()
+        if name + SCALE in small:
+            assert small[name].dtype == torch.int8
+            bound = tensor.abs().amax(1, keepdim=True) / 254 * (1 + 1e-5)
+        elif name in dict(network.named_parameters()):
+            assert small[name].dtype == torch.float16
+            bound = torch.from_numpy(np.spacing(np.abs(tensor.numpy()).astype(np.float16)).astype(np.float32))
+        else:
+            bound = torch.zeros_like(tensor, dtype=torch.float32)
+        assert (error <= bound).all(), name
+
+
+def test_only_the_matrices_that_a_network_names_are_in_bytes():
+    in_bytes = {
+        kind: {n for n, t in rounded(networks.build(SMALL[kind])).items() if t.dtype == torch.int8}
+        for kind in KINDS
+    }
+    assert not in_bytes["film"]
+    matrices = {n for n, t in networks.build(SMALL["spectral"]).state_dict().items() if t.dim() == 2}
+    assert in_bytes["spectral"] == matrices
+
+
+def test_a_row_of_zeros_stays_zero():
+    network = networks.build(SMALL["spectral"])
+    assert not network.field.components.any()  # not fitted
+    assert torch.equal(restored(rounded(network))["field.components"], network.field.components)
