@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
+from crystalnet.data.leakage import swap_neighbours
 from crystalnet.data.store import ALTERED
 from crystalnet.errors import CrystalNetError
 from crystalnet.params import repository_root
@@ -77,11 +78,21 @@ def _made(run: Run, system: str, cases: dict, bar: tqdm) -> Record:
             bar.update()
         tables[name] = pd.concat(parts, names=[column]).reset_index(level=0).reset_index(drop=True)
         manifest[f"{name}.csv"] = made_by
+    tables["scores"]["neighbours"] = _neighbours(store, tables["scores"]["row"])
     manifest |= {split: len(store.indices(split)) for split in ("train", ALTERED, "val", "test")}
     manifest |= {"density_source": store.density_source, "split": run.params.data.split}
     manifest["data_hash"] = store.digest
     tables["gallery"] = _gallery(trained.model, store, run.evaluation(system))
     return Record(run.params.profile, system, _portable(manifest), trained.history, **tables)
+
+
+def _neighbours(store, rows: pd.Series) -> np.ndarray:
+    """The number of swap neighbours that test crystals have in training, altered copies aside."""
+    crystals = store.crystals
+    tested = rows.unique()
+    train = [crystals[row] for row in store.indices("train")]
+    counts = swap_neighbours({"train": train, "test": [crystals[row] for row in tested]})
+    return rows.map(dict(zip(tested.tolist(), counts.tolist(), strict=True))).to_numpy()
 
 
 def _gallery(model, store, scores: pd.DataFrame) -> dict[str, np.ndarray]:

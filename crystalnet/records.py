@@ -55,6 +55,7 @@ class Record:
             'density_source', 'split', 'data_hash'.
         history: see `train`; scores, validation, scores_dft, levels, variants, retrieval: see
             `Run.evaluation`, after a first column 'predictor', 'level' or 'variant'; None if there is none.
+            `scores` may also hold 'neighbours', each crystal's swap neighbours in training (see `leakage`).
         gallery: test crystals at quantiles of the network's honest SSIM: quantile (k,), row (k,) of the data
             set, lattice (k, 3, 3) Å, pattern (k, 1024) and profile (k, 768) float32, truth and answer
             (k, n, n, n) float16, e/Å^3, the answer laid onto the truth as the honest protocol does it. None
@@ -92,7 +93,7 @@ class Record:
                 tables["gallery"] = {name: arrays[name] for name in GALLERY}
         record = cls(folder.parent.name, folder.name, manifest, history, **tables)
         with _reading(folder / "manifest.json"):
-            record.provenance()  # misses what a manifest lacks
+            record.provenance(), record.network  # they miss what a manifest lacks
         return record
 
     @property

@@ -161,4 +161,4 @@ def test_parameters_cell_has_the_groups_of_a_profile(chapter: Path):
 
 @pytest.mark.parametrize("profile", sorted((ROOT / "params").glob("*.yaml")), ids=lambda path: path.stem)
 def test_profiles_have_the_groups_alone(profile: Path):
-    assert set(yaml.safe_load(profile.read_text())) <= set(GROUPS)
+    assert set(yaml.safe_load(profile.read_text())) <= {*GROUPS, "spectral"}

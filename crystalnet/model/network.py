@@ -106,7 +106,7 @@ class DensityNetwork(nn.Module):
         return self.density(repeated.sample(generator), n)
 
     def expected_similarity(self, pattern, composition, n_samples: int = 5, seed: int = 0) -> float:
-        """The SSIM to expect of `answer`, from how well samples agree with it, on a coarse grid.
+        """The SSIM to expect of `answer`, from how well samples agree with it, on half the paper's grid.
 
         Below `confidence.CONFIDENT` there is no confident answer.
 

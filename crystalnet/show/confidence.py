@@ -79,6 +79,8 @@ def risk_coverage_curves(scores: pd.DataFrame, title: str = "") -> go.Figure:
         figure.add_scatter(**points, name=name, mode="lines", line_color=colour)
     level = {"x": [0, 1], "y": [ssim.mean()] * 2, "line": {"color": INK, "dash": "dot"}}
     figure.add_scatter(**level, name="in any order", mode="lines")
-    figure.update_xaxes(title_text="share of crystals answered", tickformat=".0%", range=[0, 1.02], dtick=0.25)
+    figure.update_xaxes(
+        title_text="share of crystals answered", tickformat=".0%", range=[0, 1.02], dtick=0.25
+    )
     figure.update_yaxes(title_text="their mean SSIM")
     return styled(figure, 300, title, legend=True, showlegend=True)
