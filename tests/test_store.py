@@ -140,6 +140,7 @@ def test_a_changed_description_is_found_before_it_is_read(store, damaged):
 
 def test_any_hdf5_reader_finds_the_same_arrays(store):
     with h5py.File(store.path) as file:
-        assert set(file) == {"crystals", "split", "failures", "patterns", "compositions", "cmed", "checksums"}
-        for name in ("patterns", "compositions", "cmed"):
+        arrays = {"patterns", "profiles", "compositions", "cmed"}
+        assert set(file) == {"crystals", "split", "failures", "checksums"} | arrays
+        for name in arrays:
             np.testing.assert_array_equal(file[name][:], getattr(store, name))
