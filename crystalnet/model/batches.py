@@ -104,8 +104,12 @@ class Batches:
 
 
 def _generator(device: torch.device | str, *seeds: int) -> torch.Generator:
-    state = int(np.random.SeedSequence(seeds).generate_state(1)[0])
-    return torch.Generator(device).manual_seed(state)
+    return torch.Generator(device).manual_seed(seed_of(*seeds))
+
+
+def seed_of(*seeds: int) -> int:
+    """One seed of several numbers; all of them count."""
+    return int(np.random.SeedSequence(seeds).generate_state(1)[0])
 
 
 def _fits(densities: torch.Tensor, device: torch.device) -> bool:

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from crystalnet.data.store import Store
 from crystalnet.errors import CrystalNetError
 from crystalnet.model import checkpoints
-from crystalnet.model.batches import Batches
+from crystalnet.model.batches import Batches, seed_of
 from crystalnet.model.network import DensityNetwork
 from crystalnet.model.objective import kl_divergence, learning_rate, reconstruction_loss
 from crystalnet.model.validation import best_similarities, check_validation_crystals
@@ -114,15 +114,8 @@ class _Trainer:
         self.fabric, self.model, self.settings, self.folder = fabric, model, settings, folder
         self.store, self.compositions = Store(store_path), compositions
         self.share = slice(fabric.global_rank, None, fabric.world_size)
-        self.batches = Batches(
-            self.store,
-            compositions,
-            settings,
-            model.n_latent,
-            model.reads,
-            fabric.device,
-            fabric.world_size,
-        )
+        network, machine = (model.n_latent, model.reads), (fabric.device, fabric.world_size)
+        self.batches = Batches(self.store, compositions, settings, *network, *machine)
         if not (folder / LAST).exists():
             model.prepare(self.store)  # before the network moves to its device: the data are on the CPU
         if settings.compiled:
@@ -242,8 +235,7 @@ class _Trainer:
         """Dropout draws from a step's number and share as well; the caller's generators stay as they are."""
         device = self.fabric.device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            seeds = self.settings.seed, epoch, step, 1 + self.fabric.global_rank
-            torch.manual_seed(int(np.random.SeedSequence(seeds).generate_state(1)[0]))
+            torch.manual_seed(seed_of(self.settings.seed, epoch, step, 1 + self.fabric.global_rank))
             yield
 
     def save(self) -> None:
