@@ -23,10 +23,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train, evaluate and publish a profile.")
     parser.add_argument("--profile", default="quick", help="params/PROFILE.yaml (default: %(default)s)")
     parser.add_argument("--weights", action="store_true", help="its networks become the package's own")
+    parser.add_argument("--missing", action="store_true", help="add to the records what they lack")
     options = parser.parse_args()
     try:
         run = Run(Params.load(options.profile))
-        for folder in publish(run):
+        for folder in publish(run, only_missing=options.missing):
             print(folder)
             if options.weights:
                 record = Record.read(folder)

@@ -14,7 +14,7 @@ from crystalnet.data.store import ALTERED
 from crystalnet.model import networks
 from crystalnet.model.encoders import N_ELEMENTS
 from crystalnet.physics.diffraction import MO_K_ALPHA
-from crystalnet.solve.evaluation import summary
+from crystalnet.solving.evaluation import summary
 
 CELLS = {  # params.data.cell
     "given": "the primitive cell in the setting that {source} gives",

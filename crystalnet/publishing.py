@@ -17,27 +17,31 @@ from tqdm.auto import tqdm
 from crystalnet.data.leakage import swap_neighbours
 from crystalnet.data.store import ALTERED
 from crystalnet.errors import CrystalNetError
-from crystalnet.params import repository_root
+from crystalnet.params import Params, repository_root
 from crystalnet.physics.similarity import align
 from crystalnet.physics.symmetry import lattice_operations
 from crystalnet.provenance import write_text
 from crystalnet.records import GALLERY, TABLES, Record
 from crystalnet.runs import PREDICTORS, Run
+from crystalnet.settings import NO_NUMBERS
 
 QUANTILES = (0.95, 0.75, 0.5, 0.25, 0.05)  # our choice: the extremes are outliers
+ASIDE = {"training": {"precision", *NO_NUMBERS}}  # that may differ within a record: the manifest tells it
 DIGITS = "%.5g"  # our choice: finer than a score means, at half the size
 
 
-def publish(run: Run, folder=None) -> list[Path]:
+def publish(run: Run, folder=None, only_missing: bool = False) -> list[Path]:
     """Make everything of a run and keep it; the folders of the records, one a crystal system.
 
     One that was broken off goes on where it was; a record stays as it is until the new one is whole.
 
     Args:
         folder: of the profile, which gives it its name; by default book/results/<profile>.
+        only_missing: what the records hold already is not made again, on whatever machine it was made.
 
     Raises:
-        CrystalNetError: the folder cannot be made, or an error of the run.
+        CrystalNetError: the folder cannot be made, a record to be completed is of other data or settings, or
+            an error of the run.
     """
     params = run.params
     folder = Path(folder) if folder else repository_root() / "book" / "results" / params.profile
@@ -50,24 +54,76 @@ def publish(run: Run, folder=None) -> list[Path]:
     other_splits = tuple(name for name, groups in variants.items() if "split" in groups.get("data", {}))
     asked = PREDICTORS, PREDICTORS[:1], dft, params.ablations.levels, tuple(variants), other_splits
     cases = dict(zip(TABLES, asked, strict=True))
+    kept = {}
+    if only_missing:
+        kept = {system: _completed(run, folder / system) for system in run.systems}
+    todo = {
+        name: [
+            (s, case) for case in cases[name] for s in run.systems if not _has(kept.get(s), run, name, case)
+        ]
+        for name in TABLES
+    }
     for name, (_, method, *more) in TABLES.items():
-        run.side_by_side(method, [(system, case, *more) for case in cases[name] for system in run.systems])
-    total = len(run.systems) * sum(map(len, cases.values()))
-    with tqdm(desc=params.profile, total=total, unit="table", disable=not run.progress) as bar:
+        run.side_by_side(method, [(*case, *more) for case in todo[name]])
+    with tqdm(
+        desc=params.profile, total=sum(map(len, todo.values())), unit="table", disable=not run.progress
+    ) as bar:
         for system in run.systems:
-            record = _made(run, system, cases, bar)
+            record = _made(run, system, cases, bar, kept.get(system))
             with _replaced(folder / system) as new:
                 _write(record, new)
     return [folder / system for system in run.systems]
 
 
-def _made(run: Run, system: str, cases: dict, bar: tqdm) -> Record:
-    store, trained = run.store(system), run.trained(system)
-    manifest, tables = {"history.csv": trained.manifest}, {}
+def _completed(run: Run, folder: Path) -> Record | None:
+    """The record that a run may add to, if there is one.
+
+    Raises:
+        CrystalNetError: it is of other data or settings.
+    """
+    if not (folder / "manifest.json").exists():
+        return None
+    record = Record.read(folder)
+    before = Params(**record.manifest["history.csv"]["params"])
+    groups = ("data", "model", "training", "evaluation")
+    before, now = (params.model_dump(exclude=ASIDE) for params in (before, run.params))
+    changed = [group for group in groups if before[group] != now[group]]
+    crystals = run.store(folder.name).crystals
+    scored = record.scores[["row", "material_id"]].drop_duplicates().itertuples(index=False)
+    if any(crystals[row].material_id != name for row, name in scored):
+        changed.append("crystals")  # their arrays may differ in last bits, from one processor to another
+    if changed:
+        raise CrystalNetError(
+            f"{folder} is of other {', '.join(changed)}: nothing can be added to it. Publish it anew."
+        )
+    return record
+
+
+def _has(record: Record | None, run: Run, table: str, case: str) -> bool:
+    """Whether the record holds this, made by the protocol that the run asks for."""
+    made_by = record.manifest.get(f"{table}.csv", {}).get(case) if record else None
+    if not made_by or "scores" not in made_by:
+        return bool(made_by)
+    now = run.varied(case).params if table == "variants" else run.params
+    before = Params(**made_by["scores"]["params"])
+    asked = {"levels", "variants"}  # what is made, not how
+    return before.ablations.model_dump(exclude=asked) == now.ablations.model_dump(exclude=asked)
+
+
+def _made(run: Run, system: str, cases: dict, bar: tqdm, kept: Record | None) -> Record:
+    store = run.store(system)
+    history = kept.history if kept else run.trained(system).history
+    manifest = {"history.csv": kept.manifest["history.csv"] if kept else run.trained(system).manifest}
+    tables = {}
     for name in filter(cases.get, TABLES):
         column, method, *more = TABLES[name]
         parts, made_by = {}, {}
         for case in cases[name]:
+            if _has(kept, run, name, case):
+                table = getattr(kept, name)
+                parts[case] = table[table[column] == case].drop(columns=column)
+                made_by[case] = kept.manifest[f"{name}.csv"][case]
+                continue
             bar.set_postfix_str(f"{system}, {case}")
             parts[case] = getattr(run, method)(system, case, *more)
             made_by[case] = run.manifest_of(method, system, case, *more)
@@ -78,12 +134,14 @@ def _made(run: Run, system: str, cases: dict, bar: tqdm) -> Record:
             bar.update()
         tables[name] = pd.concat(parts, names=[column]).reset_index(level=0).reset_index(drop=True)
         manifest[f"{name}.csv"] = made_by
-    tables["scores"]["neighbours"] = _neighbours(store, tables["scores"]["row"])
+    if "neighbours" not in tables["scores"]:
+        tables["scores"]["neighbours"] = _neighbours(store, tables["scores"]["row"])
     manifest |= {split: len(store.indices(split)) for split in ("train", ALTERED, "val", "test")}
     manifest |= {"density_source": store.density_source, "split": run.params.data.split}
     manifest["data_hash"] = store.digest
-    tables["gallery"] = _gallery(trained.model, store, run.evaluation(system))
-    return Record(run.params.profile, system, _portable(manifest), trained.history, **tables)
+    gallery = kept and kept.gallery
+    tables["gallery"] = gallery or _gallery(run.trained(system).model, store, run.evaluation(system))
+    return Record(run.params.profile, system, _portable(manifest), history, **tables)
 
 
 def _neighbours(store, rows: pd.Series) -> np.ndarray:

@@ -19,8 +19,8 @@ from crystalnet.params import Params
 from crystalnet.provenance import code_digest, fingerprint, write_text
 from crystalnet.results import read_table
 from crystalnet.settings import MIXED
-from crystalnet.solve.baselines import MeanDensity, NearestNeighbour
-from crystalnet.solve.evaluation import evaluate, summary
+from crystalnet.solving.baselines import MeanDensity, NearestNeighbour
+from crystalnet.solving.evaluation import evaluate, summary
 from crystalnet.trainings import Trained, Trainings
 
 PREDICTORS = ("CrystalNet", "nearest neighbour", "mean density")
@@ -30,7 +30,7 @@ class Run(Trainings):
     """Everything that the chapters compute, on demand; see `Results` for its arguments."""
 
     def evaluation(self, system: str, predictor: str = "CrystalNet", truth: str = "data set") -> pd.DataFrame:
-        """Table 1, a row a test crystal, both protocols (see `solve.evaluation.evaluate`).
+        """Table 1, a row a test crystal, both protocols (see `solving.evaluation.evaluate`).
 
         `truth='dft'` scores those crystals that have a density in `evaluation.densities` against it.
         """
@@ -107,7 +107,7 @@ class Run(Trainings):
             "split": split,
             "precision": settings.precision,
             "seed": settings.seed,
-            "code": code_digest("physics", "data", "model", "solve"),
+            "code": code_digest("physics", "data", "model", "solving"),
         }
         rows, files = store.indices(split, most), None
         if dft:

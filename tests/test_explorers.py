@@ -14,7 +14,7 @@ from crystalnet.physics.diffraction import powder_peaks
 from crystalnet.physics.similarity import ssim
 from crystalnet.runs import Run
 from crystalnet.show.explorers import LatentExplorer, display_stride
-from crystalnet.solve.sampling import sample, walk
+from crystalnet.solving.sampling import sample, walk
 
 # ---------------------------------------------------------------------- codes
 

@@ -15,7 +15,7 @@ CONDA_NAMES = {"pytorch": "torch"}  # conda -> PyPI
 CONDA_ONLY = {"python", "pip"}
 # folders and modules of crystalnet/, each importing only from itself and those before it
 LAYERS = [
-    *("errors", "hardware", "physics", "data", "settings", "params", "model", "library", "solve", "cards"),
+    *("errors", "hardware", "physics", "data", "settings", "params", "model", "library", "solving", "cards"),
     *("show", "provenance", "results", "datasets", "trainings", "runs", "records", "publishing"),
 ]
 SOURCES = sorted(set((ROOT / "crystalnet").rglob("*.py")) - {ROOT / "crystalnet" / "__init__.py"})

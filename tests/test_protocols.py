@@ -16,9 +16,9 @@ from crystalnet.data.store import Store
 from crystalnet.physics.density import promolecule_cmed
 from crystalnet.physics.similarity import psnr, ssim
 from crystalnet.physics.symmetry import ROTATIONS, lattice_operations, rotate
-from crystalnet.solve.baselines import MeanDensity, NearestNeighbour
-from crystalnet.solve.evaluation import evaluate, summary
-from crystalnet.solve.protocols import honest_score, paper_score
+from crystalnet.solving.baselines import MeanDensity, NearestNeighbour
+from crystalnet.solving.evaluation import evaluate, summary
+from crystalnet.solving.protocols import honest_score, paper_score
 
 N = 14
 LATTICES = {

@@ -11,8 +11,8 @@ from crystalnet.params import repository_root
 from crystalnet.physics.symmetry import lattice_operations
 from crystalnet.records import Record, records
 from crystalnet.runs import PREDICTORS
-from crystalnet.solve.evaluation import summary
-from crystalnet.solve.protocols import honest_score
+from crystalnet.solving.evaluation import summary
+from crystalnet.solving.protocols import honest_score
 
 RECORDS = records()
 pytestmark = pytest.mark.skipif(not RECORDS, reason="book/results holds no record yet")

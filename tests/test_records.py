@@ -21,7 +21,7 @@ from crystalnet.physics.symmetry import CUBE, lattice_operations, rotate
 from crystalnet.publishing import publish
 from crystalnet.records import Record, records
 from crystalnet.runs import PREDICTORS, Run
-from crystalnet.solve.protocols import honest_score
+from crystalnet.solving.protocols import honest_score
 
 ROOT = Path(__file__).parent.parent
 N, N_CRYSTALS, N_TEST = 8, 30, 21
@@ -487,7 +487,7 @@ def command():
 def test_the_command_publishes_and_writes_weights_when_asked(command, folder, monkeypatch, weights, capsys):
     kept = []
     monkeypatch.setattr(command, "Run", lambda params: FakeRun())
-    monkeypatch.setattr(command, "publish", lambda run: publish(run, folder.parent))
+    monkeypatch.setattr(command, "publish", lambda run, **how: publish(run, folder.parent, **how))
     monkeypatch.setattr(command, "model_card", lambda name, record: f"{name}: {record.manifest['test']}")
     monkeypatch.setattr(command.library, "write", lambda *what: kept.append(what) or "a file")
     monkeypatch.setattr("sys.argv", ["publish.py", "--profile", "smoke", *["--weights"] * weights])
@@ -525,6 +525,22 @@ def test_a_real_run_is_published(tmp_path, monkeypatch):
     assert len(record.history) == 1 and record.scores_dft is None
     assert len(record.scores) == 3 * len(PREDICTORS) and len(record.levels) == len(record.variants) == 2
     assert "1 of 1 epochs" in record.provenance() and "profile smoke" in record.provenance()
+    # what is there is not made again, what is asked for newly is added
+    more = Params.load(
+        "smoke",
+        **params.model_dump(include={"data", "training", "evaluation"}),
+        ablations={**params.ablations.model_dump(), "levels": ["no_formula", "baseline"]},
+    )
+    publish(Run(more, tmp_path / "elsewhere", progress=False), place.parent, only_missing=True)
+    added = Record.read(place)
+    assert list(added.manifest["levels.csv"]) == ["no_formula", "baseline"] and len(added.levels) == 4
+    assert added.manifest["variants.csv"] == record.manifest["variants.csv"]
+    assert added.scores.equals(record.scores) and added.history.equals(record.history)
+    assert not list((tmp_path / "elsewhere").glob("training-*"))
+    other = Params.load("smoke", data={"crystal_systems": ["cubic"], "seed": 1})
+    with pytest.raises(CrystalNetError, match="of other data, training, evaluation, crystals"):
+        publish(Run(other, tmp_path / "elsewhere", progress=False), place.parent, only_missing=True)
+    assert Record.read(place).manifest == added.manifest
     for path in place.glob("*[nv]"):  # .json, .csv
         assert str(tmp_path) not in path.read_text()
     # the pictures show what the scores say

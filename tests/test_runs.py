@@ -15,8 +15,8 @@ from crystalnet.params import Params
 from crystalnet.physics.symmetry import lattice_operations
 from crystalnet.results import read_table
 from crystalnet.runs import PREDICTORS, Run
-from crystalnet.solve.baselines import MeanDensity
-from crystalnet.solve.protocols import honest_score
+from crystalnet.solving.baselines import MeanDensity
+from crystalnet.solving.protocols import honest_score
 
 SYSTEMS = ("cubic", "trigonal")
 

@@ -15,7 +15,7 @@ from crystalnet.physics.density_pattern import density_pattern
 from crystalnet.physics.similarity import ssim
 from crystalnet.show.densities import isosurfaces, slices
 from crystalnet.show.patterns import pattern_strip
-from crystalnet.solve.sampling import walk
+from crystalnet.solving.sampling import walk
 
 VOXELS = 25  # about so many an axis: a redraw then follows the hand (our choice)
 WRAPPED = {"flex_flow": "row wrap"}

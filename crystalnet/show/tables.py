@@ -12,7 +12,7 @@ import pandas as pd
 
 from crystalnet.model import networks
 from crystalnet.show.architecture import n_parameters
-from crystalnet.solve.evaluation import summary
+from crystalnet.solving.evaluation import summary
 
 PROTOCOLS = {"paper": "paper protocol", "honest": "honest"}
 PUBLISHED = "published"
@@ -28,7 +28,7 @@ def sources(lines: Iterable[str]) -> str:
 
 
 def summaries(scores: pd.DataFrame, column: str) -> pd.DataFrame:
-    """`solve.evaluation.summary` of every case in `column`, which becomes the index."""
+    """`solving.evaluation.summary` of every case in `column`, which becomes the index."""
     return pd.DataFrame(
         {case: summary(part) for case, part in scores.groupby(column, sort=False)}
     ).T.rename_axis(column)

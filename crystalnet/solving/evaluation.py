@@ -14,7 +14,7 @@ from crystalnet.data.densities import cmed_from_file
 from crystalnet.data.store import Store
 from crystalnet.model.confidence import agreement
 from crystalnet.physics.symmetry import lattice_operations
-from crystalnet.solve.protocols import honest_score, paper_score
+from crystalnet.solving.protocols import honest_score, paper_score
 
 CPU = torch.device("cpu")
 
