@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from functools import cache
 from itertools import product
 from typing import NamedTuple
@@ -64,3 +66,25 @@ def charge_balanced(states: np.ndarray, counts: np.ndarray) -> np.ndarray:
     for choice in product(range(charges.shape[2]), repeat=len(counts)):
         balanced |= charges[:, np.arange(len(counts)), choice].sum(axis=1) == 0
     return balanced
+
+
+@cache
+def unlikeness(first: str, second: str) -> float:
+    """How unlike two elements are as stand-ins for each other: 0 for equal ones, about 1 for neighbours.
+
+    Weighted differences of their places on Pettifor's scale, electronegativity, radius and row; the weights
+    are our choice, each about the inverse of a difference that matters.
+    """
+    if first == second:
+        return 0.0
+    return 0.3 + float(np.abs(_nature(first) - _nature(second)).sum())
+
+
+@cache
+def _nature(symbol: str) -> np.ndarray:
+    element = Element(symbol)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pymatgen warns of missing values
+        electronegativity, radius = float(element.X), float(element.atomic_radius or math.nan)
+    values = np.array([element.mendeleev_no / 12, 1.5 * electronegativity, 1.5 * radius, 0.4 * element.row])
+    return np.where(np.isnan(values), (0, 2.4, 2.2, 0), values)  # 1.6 and 1.5 Å, usual ones

@@ -155,12 +155,12 @@ def composition_vector(structure: Atoms | Structure | Composition) -> np.ndarray
     return vector
 
 
-def symmetry_of(atoms: Atoms, name: str) -> moyopy.MoyoDataset:
-    """Space group and standardised cells, by moyopy with tolerance SYMPREC; `name` is for the error."""
+def symmetry_of(atoms: Atoms, name: str, tolerance: float = SYMPREC) -> moyopy.MoyoDataset:
+    """Space group and standardised cells, by moyopy with a tolerance in Å; `name` is for the error."""
     numbers = [ATOMIC_NUMBERS[symbol] for symbol in atoms.symbols.tolist()]
     cell = moyopy.Cell(atoms.lattice.tolist(), atoms.frac_coords.tolist(), numbers)
     try:
-        return moyopy.MoyoDataset(cell, symprec=SYMPREC)
+        return moyopy.MoyoDataset(cell, symprec=tolerance)
     except ValueError as error:
         raise CrystalNetError(
             f"{name}: its symmetry could not be found ({error}). Give the coordinates to more digits."

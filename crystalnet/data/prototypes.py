@@ -112,7 +112,7 @@ def structure_types(crystal_system: str, max_atoms: int = MAX_ATOMS) -> tuple[St
     """The library's types of a crystal system whose volume agrees with their radii, ordered by name."""
     chemistry = chemistry_of_elements()
     types = []
-    for crystal in _library():
+    for crystal in library_crystals():
         symbols = crystal.atoms.symbols.tolist()
         known = set(symbols) <= set(chemistry.symbols)
         if crystal.crystal_system != crystal_system or len(symbols) > max_atoms or not known:
@@ -161,7 +161,7 @@ def substitutions(structure_type: StructureType) -> np.ndarray:
 
 
 @cache
-def _library() -> tuple[Crystal, ...]:
+def library_crystals() -> tuple[Crystal, ...]:
     """The AFLOW prototypes as pymatgen ships them, all crystal systems, in standardised primitive cells."""
     from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY  # reads 288 structures on import
 

@@ -21,7 +21,7 @@ from crystalnet.errors import CrystalNetError
 from crystalnet.physics.cells import smallest_cells
 from crystalnet.physics.reflections import half_box, half_sphere, reach
 from crystalnet.physics.scattering import Sites, chunks, named, phase_sums, sites_by_element, slots
-from crystalnet.physics.tables import form_factor
+from crystalnet.physics.tables import SCATTERING, form_factor
 
 MO_K_ALPHA = 0.71073  # Å, the paper's radiation (Methods, 'X-Ray Diffraction Patterns')
 N_BINS = 1024  # the paper's pattern length
@@ -211,7 +211,7 @@ def _form_factors(elements: np.ndarray, crystal: torch.Tensor, s_squared: torch.
 def _form_factor_row(symbol: str) -> np.ndarray:
     """z, -41.78214 a and -b of f(s) = z - 41.78214 s^2 sum_k a_k exp(-b_k s^2), in one row (9,)."""
     atom = form_factor(symbol)
-    return np.array([atom.z, *(-41.78214 * atom.a), *-atom.b])
+    return np.array([atom.z, *(-SCATTERING * atom.a), *-atom.b])
 
 
 def _intensity(rings: Rings, squared_amplitude: torch.Tensor, n_crystals: int) -> torch.Tensor:

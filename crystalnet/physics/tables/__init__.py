@@ -31,6 +31,9 @@ ATOMIC_NUMBERS = {symbol: z for z, symbol in enumerate(SYMBOLS, start=1)} | {"D"
 """Symbol to atomic number; the hydrogen isotopes D and T share hydrogen's electrons."""
 
 
+SCATTERING = 41.78214  # Å^-1 electrons, turns electron scattering into X-ray (De Graef & McHenry, eq. 12.5)
+
+
 @dataclass(frozen=True)
 class ValenceAtom:
     """Spherical valence density rho(r) = sum_k coefficients_k exp(-exponents_k r^2).
@@ -55,6 +58,11 @@ class FormFactor:
     z: int
     a: np.ndarray
     b: np.ndarray
+
+    def at(self, s: np.ndarray) -> np.ndarray:
+        """f at s (...,) in 1/Å."""
+        squared = np.asarray(s, float)[..., None] ** 2
+        return self.z - SCATTERING * (squared * self.a * np.exp(-self.b * squared)).sum(-1)
 
 
 def valence(symbol: str) -> ValenceAtom:

@@ -1,0 +1,203 @@
+"""Challenges: crystals whose structure is known are solved from patterns that say less and less.
+
+A challenge says what the solver is given: how the pattern was spoilt, what is known of the composition, what
+is withheld from the catalogue. Every crystal gives one row; the truth is used for nothing but the row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+from pymatgen.analysis.structure_matcher import StructureMatcher
+
+from crystalnet.data.crystals import Crystal
+from crystalnet.data.leakage import reduced_formula, swaps
+from crystalnet.errors import CrystalNetError
+from crystalnet.solving.catalogue import Catalogue
+from crystalnet.solving.frames import Frames
+from crystalnet.solving.knowledge import Knowledge
+from crystalnet.solving.lattice import find_cells
+from crystalnet.solving.observed import Observed, lp_factor
+from crystalnet.solving.peaks import observed as peaks_of
+from crystalnet.solving.ranking import features, structure_of
+from crystalnet.solving.simulation import simulated
+from crystalnet.solving.solution import SOURCES, chosen, propose
+from crystalnet.solving.templates import FAMILIES, Template
+
+CU_K_ALPHA = 1.5406  # Å
+TIGHT = {"ltol": 0.05, "stol": 0.1, "angle_tol": 2}  # our choice, beside StructureMatcher's defaults
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """What a solver is given.
+
+    Attributes:
+        pattern: 'exact' peaks; 'errors', 5 % on every intensity and peaks below 1 % of the highest lost;
+            or 'laboratory', a simulated measurement, see the next three.
+        two_theta: range in degrees, Cu K-alpha, of laboratory patterns.
+        crystallite_nm: size of the crystallites, which broadens peaks.
+        counts: of the highest peak, which sets the noise.
+        composition: 'full', 'no_ratios', 'drop_element' (no ratios either, as in the paper), 'no_formula'.
+        withheld: from the catalogue: 'nothing', 'type' (amounts, space group and size of the crystal), or
+            'swap neighbours' (formulas that differ in one element).
+        sources: of candidates.
+    """
+
+    pattern: str = "exact"
+    two_theta: tuple[float, float] = (10.0, 120.0)
+    crystallite_nm: float = 200.0
+    counts: float = 1e4
+    composition: str = "full"
+    withheld: str = "nothing"
+    sources: tuple[str, ...] = SOURCES
+
+
+CHALLENGES = {
+    "exact": Challenge(sources=("analogues",)),
+    "intensity errors": Challenge(pattern="errors", sources=("analogues",)),
+    "no ratios": Challenge(composition="no_ratios", sources=("analogues",)),
+    "an element missing": Challenge(composition="drop_element", sources=("analogues",)),
+    "no composition": Challenge(composition="no_formula", sources=("analogues",)),
+    "no swap neighbour": Challenge(withheld="swap neighbours", sources=("analogues",)),
+    "type withheld, analogues": Challenge(withheld="type", sources=("analogues",)),
+    "type withheld, network": Challenge(withheld="type", sources=("network",)),
+    "type withheld, phasing from the network": Challenge(withheld="type", sources=("phasing",)),
+    "type withheld, phasing from random starts": Challenge(withheld="type", sources=("random",)),
+    "type withheld, all": Challenge(withheld="type"),
+    "laboratory, 120 degrees": Challenge(pattern="laboratory", sources=("analogues",)),
+    "laboratory, 90 degrees": Challenge(pattern="laboratory", two_theta=(10.0, 90.0), sources=("analogues",)),
+    "laboratory, 60 degrees": Challenge(pattern="laboratory", two_theta=(10.0, 60.0), sources=("analogues",)),
+    "laboratory, 20 nm": Challenge(pattern="laboratory", crystallite_nm=20.0, sources=("analogues",)),
+    "laboratory, 5 nm": Challenge(pattern="laboratory", crystallite_nm=5.0, sources=("analogues",)),
+    "laboratory, 300 counts": Challenge(pattern="laboratory", counts=300.0, sources=("analogues",)),
+}
+"""By name, those of chapter 9."""
+
+
+def solved(
+    crystal: Crystal, challenge: Challenge, catalogue: Catalogue, networks=None, seconds: float = 25.0
+) -> dict:
+    """One crystal, one row: what was found, and whether it is right.
+
+    Args:
+        networks: family to the network that takes the place of the package's, whose training saw the
+            structure types that are withheld.
+        seconds: for each source.
+
+    Returns:
+        material_id, formula, space_group, atoms, top_1, top_5, top_20 (StructureMatcher's defaults), tight_1,
+        rms_1 (its root mean square displacement, nan if not right), distance, lead and freedom (see
+        `ranking.features`), origin, found_group, seconds, outcome ('answer', 'no cell', 'no peaks', 'no
+        candidate').
+    """
+    row = {
+        "material_id": crystal.material_id,
+        "formula": crystal.formula,
+        "space_group": crystal.space_group,
+        "atoms": len(crystal.atoms.symbols),
+        **dict.fromkeys(("top_1", "top_5", "top_20", "tight_1"), 0),
+        **dict.fromkeys(("rms_1", "distance", "lead", "freedom"), np.nan),
+        "origin": "",
+        "found_group": 0,
+    }
+    started = time.perf_counter()
+    ranked, n_peaks, outcome = _ranked(crystal, challenge, catalogue, networks, seconds)
+    row |= {"seconds": round(time.perf_counter() - started, 2), "outcome": outcome}
+    if not ranked:
+        return row
+    truth, matcher = crystal.structure, StructureMatcher()
+    right = [matcher.fit(truth, structure_of(one.trial.atoms)) for one in ranked[:20]]
+    first = structure_of(ranked[0].trial.atoms)
+    _, distance, lead, freedom = features(ranked, n_peaks)
+    row |= {
+        "top_1": int(right[0]),
+        "top_5": int(any(right[:5])),
+        "top_20": int(any(right)),
+        "tight_1": int(StructureMatcher(**TIGHT).fit(truth, first)),
+        "rms_1": matcher.get_rms_dist(truth, first)[0] if right[0] else np.nan,
+        "distance": float(np.exp(distance)),
+        "lead": float(np.exp(lead)),
+        "freedom": float(freedom),
+        "origin": ranked[0].origin,
+        "found_group": ranked[0].trial.template.space_group,
+    }
+    return row
+
+
+def _ranked(crystal, challenge, catalogue, networks, seconds):
+    try:
+        observed = observation(crystal, challenge)
+    except CrystalNetError:
+        return [], 0, "no peaks"
+    try:
+        cells = find_cells(observed, FAMILIES[crystal.crystal_system])
+    except CrystalNetError:
+        return [], 0, "no cell"
+    knowledge = known(crystal, challenge.composition)
+    catalogue = remaining(crystal, challenge.withheld, catalogue)
+    frames, candidates = Frames(observed), []
+    network = (networks or {}).get(cells[0].family)
+    for source in challenge.sources:
+        candidates += propose(
+            source, frames, knowledge, cells, catalogue, crystal.crystal_system, seconds, network=network
+        )
+    ranked = chosen(candidates, frames)
+    return ranked, len(observed.s), "answer" if ranked else "no candidate"
+
+
+def observation(crystal: Crystal, challenge: Challenge) -> Observed:
+    """The crystal's pattern as the challenge has it; the same for the same crystal.
+
+    Raises:
+        CrystalNetError: no peaks stand out of a laboratory pattern.
+    """
+    if challenge.pattern == "exact":
+        return Observed.of_structure(crystal.symmetrized)
+    digest = hashlib.sha256(f"{crystal.material_id} {challenge}".encode()).digest()
+    seed = int.from_bytes(digest[:4])
+    if challenge.pattern == "errors":
+        exact = Observed.of_structure(crystal.symmetrized)
+        rng = np.random.default_rng(seed)
+        intensity = exact.intensity * np.maximum(1 + 0.05 * rng.standard_normal(len(exact.s)), 0.01)
+        high = intensity * lp_factor(exact.s, exact.wavelength)
+        strong = high > 0.01 * high.max()
+        return replace(exact, s=exact.s[strong], intensity=intensity[strong], weakest=0.01)
+    measured = simulated(
+        crystal.symmetrized,
+        CU_K_ALPHA,
+        challenge.two_theta,
+        crystallite_nm=challenge.crystallite_nm,
+        counts=challenge.counts,
+        seed=seed,
+    )
+    return peaks_of(measured, CU_K_ALPHA, k_alpha_2=False)
+
+
+def known(crystal: Crystal, composition: str) -> Knowledge:
+    """What a challenge tells of a crystal's composition."""
+    full = Knowledge.of_formula(crystal.composition)
+    if composition == "full":
+        return full
+    if composition == "no_formula":
+        return Knowledge.nothing()
+    elements = sorted(full.elements)
+    if composition == "no_ratios" or len(elements) == 1:
+        return Knowledge.of_elements(elements)
+    digest = hashlib.sha256(crystal.material_id.encode()).digest()
+    elements.pop(int.from_bytes(digest[:8]) % len(elements))
+    return Knowledge.of_elements(elements, n_hidden=1)
+
+
+def remaining(crystal: Crystal, withheld: str, catalogue: Catalogue) -> Catalogue:
+    """The catalogue without what a challenge withholds."""
+    if withheld == "nothing":
+        return catalogue
+    if withheld == "type":
+        template = Template.of(crystal.atoms, crystal.material_id)
+        return catalogue.without(lambda other: other.type == template.type)
+    places = set(swaps(reduced_formula(crystal)))
+    return catalogue.without(lambda other: bool(places.intersection(swaps(other.formula))))

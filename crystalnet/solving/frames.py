@@ -1,0 +1,117 @@
+r"""Reflections of a template in a cell, and the curve that they make beside the measured one.
+
+    F(hkl) = \sum_j f_j(s) exp(2 pi i hkl . x_j),    curve = smearing @ (multiplicity |F|^2 exp(-2 B s^2))
+
+Of reflections that symmetry makes equal one is computed: a cubic crystal needs a 48th of them.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from crystalnet.physics.tables import form_factor
+from crystalnet.solving.observed import REACH, STEP, Observed, distance
+from crystalnet.solving.templates import Template
+
+SAME_RING = 1e-6  # 1/Å, our choice: nearer reflections are one peak
+
+
+class Frame:
+    """One template's reflections up to s = highest in one cell.
+
+    Attributes:
+        hkl: (H, 3) of the conventional cell, one of each set that symmetry makes equal.
+        multiplicity: (H,).
+        s: (H,) 1/Å.
+        measured: (n,) the amplitude curve of the measurement up to there.
+    """
+
+    def __init__(self, template: Template, lattice: np.ndarray, observed: Observed, highest: float):
+        self.observed = observed
+        self.n = observed.n_steps(highest)
+        lattice = np.ascontiguousarray(lattice, float)
+        reach = min(self.n * STEP + REACH * observed.width, observed.high)  # flanks come in from beyond
+        hkl, self.multiplicity = _distinct(*template.reflection_group, lattice.tobytes(), reach)
+        self.hkl = hkl
+        self.s = np.linalg.norm(hkl @ np.linalg.inv(lattice).T, axis=1) / 2
+        self.smearing = observed.smearing(self.s, self.n)
+        self.measured = observed.amplitude[: self.n]
+        _, first, self._ring = np.unique(np.round(self.s / SAME_RING), return_index=True, return_inverse=True)
+        self._ring_s = self.s[first]
+        self._form_factors: dict[str, np.ndarray] = {}
+
+    def form_factor(self, symbol: str) -> np.ndarray:
+        """f(s) of an element, (H,) electrons."""
+        if symbol not in self._form_factors:
+            self._form_factors[symbol] = form_factor(symbol).at(self.s)
+        return self._form_factors[symbol]
+
+    def waves(self, frac_coords: np.ndarray) -> np.ndarray:
+        """exp(2 pi i hkl . x) of atoms at (A, 3), conventional axes: (H, A)."""
+        return np.exp(2j * np.pi * (self.hkl @ frac_coords.T))
+
+    def intensity(self, symbols, waves: np.ndarray, b_factor: float = 0.0) -> np.ndarray:
+        """multiplicity |F|^2 (H,) of atoms that are the elements `symbols` (A,); `b_factor` in Å^2."""
+        f = np.stack([self.form_factor(symbol) for symbol in symbols], axis=1)
+        amplitude = (f * waves).sum(1)
+        return self.multiplicity * np.abs(amplitude) ** 2 * np.exp(-2 * b_factor * self.s**2)
+
+    def distance(self, symbols, frac_coords: np.ndarray, b_factor: float = 0.0) -> float:
+        """How far the calculated amplitude is from the measured one, 0 to 1 (see `observed.distance`)."""
+        intensity = self.intensity(symbols, self.waves(frac_coords), b_factor)
+        rings = np.bincount(self._ring, intensity)
+        seen = self.observed.seen(self._ring_s, rings) > 0  # what was too weak is no part of a measured list
+        return distance(np.sqrt(self.smearing @ (intensity * seen[self._ring])), self.measured)
+
+    def distances(self, fillings: list[dict[str, str]], symbols, frac_coords: np.ndarray) -> np.ndarray:
+        """The same for many fillings at once, (K,): each says what the template's elements become."""
+        waves = self.waves(frac_coords)
+        elements = list(dict.fromkeys(symbols))
+        sums = [waves[:, [s == element for s in symbols]].sum(1) for element in elements]
+        amplitude = np.zeros((len(self.s), len(fillings)), complex)
+        for element, total in zip(elements, sums, strict=True):
+            f = np.stack([self.form_factor(filling[element]) for filling in fillings], axis=1)
+            amplitude += f * total[:, None]
+        intensity = self.multiplicity[:, None] * (amplitude.real**2 + amplitude.imag**2)
+        curves = np.sqrt(self.smearing @ intensity)
+        norms = np.linalg.norm(curves, axis=0) * np.linalg.norm(self.measured)
+        cosines = self.measured @ curves / np.maximum(norms, 1e-30)
+        return np.sqrt(np.maximum(0, 1 - cosines**2))
+
+
+class Frames:
+    """The frames of one measurement, each made once."""
+
+    def __init__(self, observed: Observed):
+        self.observed = observed
+        self._made: dict[tuple, Frame] = {}
+
+    def __call__(self, template: Template, lattice: np.ndarray, highest: float) -> Frame:
+        key = (*template.reflection_group, np.round(lattice, 9).tobytes(), highest)
+        if key not in self._made:
+            self._made[key] = Frame(template, lattice, self.observed, highest)
+        return self._made[key]
+
+
+@lru_cache(maxsize=512)
+def _distinct(rotations: bytes, cell: bytes, lattice: bytes, highest: float) -> tuple[np.ndarray, np.ndarray]:
+    """Miller indices (H, 3) with 0 < s <= highest, one of each set of equal |F|, and the sets' sizes."""
+    turns = np.frombuffer(rotations, np.int8).reshape(-1, 3, 3).astype(int)
+    to_primitive = np.linalg.inv(np.frombuffer(cell, np.int8).reshape(3, 3))
+    reciprocal = np.linalg.inv(np.frombuffer(lattice).reshape(3, 3)).T
+    lengths = np.linalg.norm(np.linalg.inv(reciprocal).T, axis=1)
+    reach = np.floor(2 * highest * lengths + 1e-9).astype(int)
+    axes = [np.arange(-r, r + 1) for r in reach]
+    hkl = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
+    squared = ((hkl @ reciprocal) ** 2).sum(1)
+    hkl = hkl[(squared > 0) & (squared <= (2 * highest) ** 2 * (1 + 1e-12))]
+    primitive = hkl @ to_primitive.T
+    hkl = hkl[(np.abs(primitive - np.round(primitive)) < 1e-6).all(1)]  # no extinctions of the centring
+    base = 2 * int(reach.max(initial=1)) + 1
+    keys = np.zeros(len(hkl), int)
+    for turn in turns:  # |F| is the same for hkl and -h-k-l, so that a key's sign does not count
+        keys = np.maximum(keys, np.abs(hkl @ (turn @ (base**2, base, 1))))
+    _, first, multiplicity = np.unique(keys, return_index=True, return_counts=True)
+    return hkl[first], multiplicity

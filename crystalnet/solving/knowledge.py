@@ -1,0 +1,117 @@
+"""What is known of a sample's elements, and the ways to fill a template with them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import permutations, product
+
+from pymatgen.core import Composition
+
+from crystalnet.data.checks import supported_elements
+from crystalnet.data.chemistry import unlikeness
+from crystalnet.errors import CrystalNetError
+from crystalnet.physics.tables import SYMBOLS
+from crystalnet.solving.templates import Template
+
+MOST_FILLINGS = 48  # of a template, the chemically most alike; our choice: all of a formula with 4 elements
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """Elements, perhaps with amounts, perhaps with some that are not named.
+
+    Attributes:
+        elements: (k,) symbols.
+        amounts: (k,) atoms of each in the reduced formula; None if the ratios are not known.
+        n_hidden: further elements that the sample has; None if nothing is known of it, not even how many.
+    """
+
+    elements: tuple[str, ...]
+    amounts: tuple[int, ...] | None = None
+    n_hidden: int | None = 0
+
+    @classmethod
+    def of_formula(cls, formula: str | Mapping[str, float] | Composition) -> Knowledge:
+        """Elements and whole amounts.
+
+        Raises:
+            CrystalNetError: no formula of known elements in whole amounts.
+        """
+        try:
+            composition = Composition(formula)
+            whole, _ = composition.get_integer_formula_and_factor(max_denominator=100)
+            amounts = Composition(whole).get_el_amt_dict()
+        except (ValueError, TypeError, KeyError, ZeroDivisionError):
+            amounts = {}
+        unknown = set(amounts) - supported_elements()
+        if not amounts or unknown:
+            reason = (
+                f"there are no tables for {', '.join(sorted(unknown))}" if unknown else "it is no formula"
+            )
+            raise CrystalNetError(f"{formula!r}: {reason}. Write elements and amounts, as in 'Mg2Si'.")
+        divisor = math.gcd(*(round(amount) for amount in amounts.values()))
+        return cls(tuple(amounts), tuple(round(amount) // divisor for amount in amounts.values()))
+
+    @classmethod
+    def of_elements(cls, elements, n_hidden: int = 0) -> Knowledge:
+        """Elements without ratios; `n_hidden` more that are not named."""
+        return cls(tuple(dict.fromkeys(elements)), None, n_hidden)
+
+    @classmethod
+    def nothing(cls) -> Knowledge:
+        """The pattern alone."""
+        return cls((), None, None)
+
+    @property
+    def is_complete(self) -> bool:
+        return self.amounts is not None and self.n_hidden == 0
+
+    @property
+    def formula(self) -> dict[str, int]:
+        """Amounts by element, where they are known."""
+        return dict(zip(self.elements, self.amounts or (), strict=False))
+
+    def fits(self, template: Template) -> bool:
+        """Whether a template has the right number of elements, in the right amounts where they are known."""
+        if self.n_hidden is None:
+            return True
+        if self.is_complete:
+            return template.amounts == tuple(sorted(self.amounts))
+        return len(template.counts) == len(self.elements) + self.n_hidden
+
+    def fillings(self, template: Template) -> list[tuple[float, dict[str, str]]]:
+        """What a template's elements may become: unlikeness and a map from old to new, most alike first.
+
+        A template that does not fit has none. Where nothing is known it keeps its own elements.
+        """
+        if not self.fits(template):
+            return []
+        old = list(template.counts)
+        if self.n_hidden is None:
+            return [(0.0, {element: element for element in old})]
+        choices = self._permuted(template, old) if self.is_complete else self._any_order(old)
+        ranked = [(sum(map(unlikeness, old, new)), dict(zip(old, new, strict=True))) for new in choices]
+        ranked.sort(key=lambda pair: pair[0])
+        return ranked[: MOST_FILLINGS if self.n_hidden == 0 else None]
+
+    def _permuted(self, template: Template, old: list[str]) -> list[tuple[str, ...]]:
+        """Elements take the place of elements with equal amounts."""
+        formula, units = self.formula, template.n_formula_units
+        groups: dict[int, list[str]] = {}
+        for element in old:
+            groups.setdefault(template.counts[element] // units, []).append(element)
+        new = {n: [element for element in formula if formula[element] == n] for n in groups}
+        orders = [
+            [dict(zip(group, order, strict=True)) for order in permutations(new[n])]
+            for n, group in groups.items()
+        ]
+        maps = [{k: v for part in parts for k, v in part.items()} for parts in product(*orders)]
+        return [tuple(one[element] for element in old) for one in maps]
+
+    def _any_order(self, old: list[str]) -> list[tuple[str, ...]]:
+        """The known elements in any order, hidden ones any of those that have tables."""
+        hidden = [symbol for symbol in SYMBOLS if symbol in supported_elements() - set(self.elements)]
+        rest = product(hidden, repeat=self.n_hidden)
+        return [order for extra in rest for order in permutations((*self.elements, *extra))]

@@ -1,0 +1,150 @@
+r"""What a powder measurement says of a crystal, without wavelength, optics and scale.
+
+    |F|^2 multiplicity = I / LP,    at s = sin(theta) / lambda = 1 / (2 d)
+
+Patterns are compared as curves over s in which every peak is a Gaussian of one width, so that a position that
+is off by a part of a width costs a part of the agreement; and as square roots, so that weak peaks count.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array
+
+from crystalnet.errors import CrystalNetError
+from crystalnet.physics.diffraction import (
+    INTENSITY_TOLERANCE,
+    MO_K_ALPHA,
+    Peaks,
+    lorentz_polarisation,
+    powder_peaks,
+)
+
+STEP = 1 / 1456  # 1/Å of s, our choice: 2048 points up to the highest s of Mo K-alpha
+REACH = 3.5  # standard deviations over which a peak is drawn
+EDGE = 1e-9  # 1/Å, rounding: a peak on the border counts
+SHARP = 1.2  # standard deviation of a peak in steps, our choice: 0.14 degrees of two_theta with Cu at 40
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """Peaks of one crystal, measured or calculated.
+
+    Attributes:
+        s: (P,) sin(theta) / lambda, 1/Å, rising.
+        intensity: (P,) without Lorentz-polarisation factor, on any scale.
+        low, high: what was measured, 1/Å of s.
+        wavelength: Å.
+        weakest: intensity, as a part of the strongest peak's and with the Lorentz-polarisation factor, below
+            which a peak was not seen.
+        width: standard deviation of the peaks that curves are compared with, 1/Å of s.
+        exact: positions and intensities are calculated, so that there is no error to allow for.
+    """
+
+    s: np.ndarray
+    intensity: np.ndarray
+    low: float
+    high: float
+    wavelength: float = MO_K_ALPHA
+    weakest: float = INTENSITY_TOLERANCE / 100
+    width: float = SHARP * STEP
+    exact: bool = False
+
+    @classmethod
+    def of_peaks(
+        cls, peaks: Peaks, wavelength: float = MO_K_ALPHA, two_theta_range=(0.0, 180.0), **facts
+    ) -> Observed:
+        """Peaks with their angles in degrees and intensities as measured.
+
+        Raises:
+            CrystalNetError: fewer than two peaks, one outside the range, or a number that cannot be.
+        """
+        two_theta, intensity = (np.asarray(part, float) for part in peaks[:2])
+        if two_theta.ndim != 1 or two_theta.shape != intensity.shape or len(two_theta) < 2:
+            raise CrystalNetError("At least two peaks are needed, each with an angle and an intensity.")
+        low, high = two_theta_range
+        if not (0 < wavelength < np.inf and 0 <= low < high <= 180):
+            raise CrystalNetError(
+                f"A wavelength of {wavelength} Å and angles from {low} to {high} degrees can't be. Give a"
+                " wavelength in Å, such as 1.5406, and two_theta within 0 to 180 degrees."
+            )
+        if not (np.isfinite(two_theta).all() and np.isfinite(intensity).all() and (intensity >= 0).all()):
+            raise CrystalNetError("A peak holds NaN, infinite or negative values. Clean the list of peaks.")
+        if two_theta.min() < low or two_theta.max() > high or two_theta.min() <= 0:
+            raise CrystalNetError(f"A peak lies outside {low} to {high} degrees, or at 0. Correct the range.")
+        order = np.argsort(two_theta, kind="stable")
+        two_theta, intensity = two_theta[order], intensity[order]
+        s = np.sin(np.radians(two_theta / 2)) / wavelength
+        free = intensity / lp_factor(s, wavelength)
+        if not free.max() > 0:
+            raise CrystalNetError("No peak has an intensity above 0. Give the heights or areas of the peaks.")
+        ends = [float(np.sin(np.radians(angle / 2)) / wavelength) for angle in two_theta_range]
+        return cls(s, free / free.max(), *ends, wavelength, **facts)
+
+    @classmethod
+    def of_structure(cls, structure, wavelength: float = MO_K_ALPHA, two_theta_range=(0, 180)) -> Observed:
+        """The ideal pattern of a structure; errors as in `powder_peaks`."""
+        peaks = powder_peaks(structure, wavelength, two_theta_range)
+        return cls.of_peaks(peaks, wavelength, two_theta_range, exact=True)
+
+    @property
+    def peaks(self) -> Peaks:
+        """Degrees, intensity with the Lorentz-polarisation factor, highest 100, and d in Å."""
+        intensity = self.intensity * lp_factor(self.s, self.wavelength)
+        two_theta = 2 * np.degrees(np.arcsin(np.minimum(self.s * self.wavelength, 1)))
+        return Peaks(two_theta, 100 * intensity / intensity.max(), 1 / (2 * self.s))
+
+    @cached_property
+    def amplitude(self) -> np.ndarray:
+        """Square root of the curve of all peaks, (N,)."""
+        return np.sqrt(self.smearing(self.s, self.n_steps()) @ self.intensity)
+
+    def n_steps(self, highest: float = np.inf) -> int:
+        """Points of a curve that ends at s = highest, or where the measurement does."""
+        return int(min(highest, self.high) / STEP)
+
+    def smearing(self, s: np.ndarray, n: int, order: int = 0) -> csr_array:
+        """The matrix (n, P) that turns intensities (P,) of peaks at s into a curve (n,) of Gaussians.
+
+        Args:
+            s: (P,) 1/Å; peaks outside of what was measured are left out.
+            n: points of the curve, the first at s = 0.
+            order: 1 for the derivative of the curve by the peaks' s.
+        """
+        width = self.width / STEP
+        reach = math.ceil(REACH * width)
+        place = np.asarray(s) / STEP
+        steps = np.floor(place).astype(int)[:, None] + np.arange(-reach + 1, reach + 1)
+        apart = (steps - place[:, None]) / width
+        height = np.exp(-0.5 * apart**2) / (width * math.sqrt(2 * math.pi))
+        if order:
+            height *= apart / self.width
+        inside = (s >= self.low - EDGE) & (s <= self.high + EDGE)
+        kept = inside[:, None] & (steps >= 0) & (steps < n)
+        columns = np.broadcast_to(np.arange(len(place))[:, None], steps.shape)
+        return csr_array((height[kept], (steps[kept], columns[kept])), shape=(n, len(place)))
+
+    def seen(self, s: np.ndarray, intensity: np.ndarray) -> np.ndarray:
+        """The intensities (P,) with those set to 0 that the measurement would not have shown."""
+        with_factor = intensity * lp_factor(s, self.wavelength)
+        inside = (s >= self.low - EDGE) & (s <= self.high + EDGE)
+        strongest = with_factor[inside].max(initial=0)
+        return np.where(with_factor > self.weakest * strongest, intensity, 0)
+
+
+def lp_factor(s: np.ndarray, wavelength: float) -> np.ndarray:
+    """Lorentz-polarisation factor at s (1/Å); where no angle reaches s, that of the largest angle."""
+    two_theta = 2 * np.degrees(np.arcsin(np.clip(np.asarray(s, float) * wavelength, 1e-9, 1 - 1e-9)))
+    return lorentz_polarisation(torch.from_numpy(two_theta)).numpy()
+
+
+def distance(a: np.ndarray, b: np.ndarray) -> float:
+    """sqrt(1 - cos^2) of the angle between two amplitudes: 0 for equal curves, 1 where no peak is shared."""
+    norm = np.linalg.norm(a) * np.linalg.norm(b)
+    cosine = float(a @ b) / norm if norm > 0 else 0.0
+    return float(np.sqrt(max(0.0, 1 - cosine**2)))

@@ -1,0 +1,70 @@
+r"""How sure an answer is, without knowing the truth.
+
+    p = 1 / (1 + exp(-w . x)),    x = (1, ln distance, ln lead, free coordinates / peaks)
+
+A right structure explains the pattern well and clearly better than any other. `lead` is how many times
+farther the best different structure lies. Weights are fitted on validation crystals under the disturbances
+of chapter 9 (see `fitted`), never on test crystals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from pymatgen.analysis.structure_matcher import StructureMatcher
+from pymatgen.core import Structure
+
+from crystalnet.physics.atoms import Atoms
+from crystalnet.solving.candidates import Candidate
+
+LEAST_DISTANCE = 1e-3  # below it two patterns are equal for our purpose
+LARGEST_LEAD = 20.0  # our choice: more says no more
+CONFIDENT = 0.8  # probability from which on an answer is called confident, our choice
+COMPARED = 8  # candidates that are compared with the best, our choice
+WEIGHTS = np.array([-9.0, -2.5, 2.0, -1.0])
+
+
+def structure_of(atoms: Atoms) -> Structure:
+    """As pymatgen's."""
+    return Structure(atoms.lattice, atoms.symbols.tolist(), atoms.frac_coords)
+
+
+def distinct(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """By rising score, without repetitions: of structures that match, the first stays."""
+    matcher, kept, structures = StructureMatcher(), [], []
+    for candidate in sorted(candidates, key=lambda one: one.score):
+        structure = structure_of(candidate.trial.atoms)
+        if len(kept) < COMPARED and any(matcher.fit(structure, other) for other in structures):
+            continue
+        kept.append(candidate)
+        structures.append(structure)
+    return kept
+
+
+def features(candidates: Sequence[Candidate], n_peaks: int) -> np.ndarray:
+    """What the probability of the first of `distinct` candidates is computed from, (4,)."""
+    first = max(candidates[0].distance, LEAST_DISTANCE)
+    second = max(candidates[1].distance, LEAST_DISTANCE) if len(candidates) > 1 else LARGEST_LEAD * first
+    lead = min(max(second / first, 1.0), LARGEST_LEAD)
+    return np.array([1.0, np.log(first), np.log(lead), candidates[0].trial.n_free / n_peaks])
+
+
+def probability(x: np.ndarray, weights: np.ndarray = WEIGHTS) -> np.ndarray:
+    """That the answer is right, of features (..., 4)."""
+    return 1 / (1 + np.exp(-np.clip(x @ weights, -30, 30)))
+
+
+def fitted(x: np.ndarray, right: np.ndarray, steps: int = 50) -> np.ndarray:
+    """Weights (4,) of logistic regression, by Newton's method with a little shrinkage.
+
+    Args:
+        x: (N, 4) features.
+        right: (N,) whether the answer was right.
+    """
+    weights = np.zeros(x.shape[1])
+    for _ in range(steps):
+        p = probability(x, weights)
+        hessian = (x * (p * (1 - p))[:, None]).T @ x + 0.1 * np.eye(len(weights))
+        weights = weights + np.linalg.solve(hessian, x.T @ (right - p) - 0.1 * weights)
+    return weights

@@ -1,0 +1,168 @@
+r"""Free coordinates, cell and thermal motion of a trial structure, fitted to a powder pattern.
+
+Least squares of square roots, so that the many weak peaks count: minimised is, over the points of the curve,
+
+    \sum (sqrt(k y + e) - sqrt(y_measured + e))^2,     k such that both curves hold the same intensity,
+
+by Levenberg and Marquardt's method with exact derivatives. It begins at low angles, where a wrong coordinate
+is wrong by a small part of a wave, and goes up. Movements keep the space group (see `Template.freedom`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from crystalnet.physics.atoms import Atoms
+from crystalnet.solving.frames import Frame, Frames
+from crystalnet.solving.templates import Template
+
+STAGES = ((0.45, 6), (0.75, 10))  # highest s in 1/Å and steps; our choice: two thirds of an Å, then beyond
+LAST_STAGE = ((1.0, 8),)
+FLOOR = 0.01  # of the highest amplitude, our choice: below it the square root is bent straight
+LARGEST_STEP = 0.04  # of a cell edge, our choice: a quarter of the shortest wave of the first stage
+SMALLEST_STEP = 2e-5  # of a cell edge, our choice: 1e-4 Å
+ENOUGH = 1e-5  # relative gain at which a stage ends
+MOST_PARAMETERS = 60  # our choice: beyond, a powder pattern does not determine them
+LARGEST_B = 6.0  # Å^2, our choice: twice what soft crystals show at room temperature
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A template in a cell, filled with elements.
+
+    Attributes:
+        template: whose symmetry it has.
+        lattice: (3, 3) rows, Å, conventional.
+        symbols: (A,).
+        frac_coords: (A, 3) in conventional axes.
+        b_factor: of all atoms, Å^2.
+    """
+
+    template: Template
+    lattice: np.ndarray
+    symbols: tuple[str, ...]
+    frac_coords: np.ndarray
+    b_factor: float = 0.0
+
+    @property
+    def atoms(self) -> Atoms:
+        """In the primitive cell."""
+        return self.template.atoms(self.lattice, np.array(self.symbols), self.frac_coords)
+
+    @property
+    def n_free(self) -> int:
+        """Free coordinates."""
+        return self.template.freedom.shape[2]
+
+    def distance(self, frames: Frames, highest: float) -> float:
+        """How far its calculated amplitude is from the measured one up to s = highest, 0 to 1."""
+        frame = frames(self.template, self.lattice, highest)
+        return frame.distance(self.symbols, self.frac_coords, self.b_factor)
+
+
+def refine(
+    trial: Trial, frames: Frames, stages=STAGES, lattice: bool = False, thermal: bool = False
+) -> Trial:
+    """The trial moved downhill; itself where nothing is free or too much is.
+
+    Args:
+        frames: of the measurement.
+        stages: highest s, and how many steps, of one stage after the other.
+        lattice: fit the lengths of the cell, too.
+        thermal: fit the overall B factor, too.
+    """
+    if trial.n_free > MOST_PARAMETERS or not (trial.n_free or lattice or thermal):
+        return trial
+    for highest, n_steps in stages:
+        trial = _stage(trial, frames, highest, n_steps, lattice, thermal)
+    return trial
+
+
+def _stage(trial: Trial, frames: Frames, highest: float, n_steps: int, lattice: bool, thermal: bool) -> Trial:
+    damping = 1e-2
+    residual, slopes = _residual(trial, _frame(trial, frames, highest, lattice), lattice, thermal)
+    for _ in range(n_steps):
+        cost = residual @ residual
+        normal, gradient = slopes.T @ slopes, slopes.T @ residual
+        scale = np.diag(normal) + 1e-9 * np.trace(normal) + 1e-12
+        for _ in range(4):
+            step = -np.linalg.solve(normal + damping * np.diag(scale), gradient)
+            moved = _moved(trial, step, lattice, thermal)
+            frame = _frame(moved, frames, highest, lattice)
+            new_residual, _ = _residual(moved, frame, lattice, thermal, with_slopes=False)
+            if new_residual @ new_residual < cost:
+                break
+            damping *= 6
+        else:
+            return trial
+        trial, damping = moved, max(damping / 5, 1e-5)
+        if np.abs(step).max() < SMALLEST_STEP or cost - new_residual @ new_residual < ENOUGH * cost:
+            return trial
+        residual, slopes = _residual(trial, frame, lattice, thermal)
+    return trial
+
+
+def _frame(trial: Trial, frames: Frames, highest: float, lattice: bool) -> Frame:
+    """The frame of a cell that others share is kept; that of one being fitted is not."""
+    if lattice:
+        return Frame(trial.template, trial.lattice, frames.observed, highest)
+    return frames(trial.template, trial.lattice, highest)
+
+
+def _moved(trial: Trial, step: np.ndarray, lattice: bool, thermal: bool) -> Trial:
+    step = step * min(1, LARGEST_STEP / max(np.abs(step).max(), 1e-12))
+    n_free = trial.n_free
+    changes = {"frac_coords": trial.frac_coords + trial.template.freedom @ step[:n_free]}
+    rest = step[n_free:]
+    if lattice:
+        strains = _strains(trial.template.family)
+        changes["lattice"] = trial.lattice * np.exp(rest[: len(strains)] @ strains)[:, None]
+        rest = rest[len(strains) :]
+    if thermal:
+        changes["b_factor"] = float(np.clip(trial.b_factor + rest[0], 0, LARGEST_B))
+    return replace(trial, **changes)
+
+
+def _strains(family: str) -> np.ndarray:
+    """Which axes grow with each free length, (lengths, 3)."""
+    return np.array([[1, 1, 1]] if family == "cubic" else [[1, 1, 0], [0, 0, 1]], float)
+
+
+def _residual(trial: Trial, frame: Frame, lattice: bool, thermal: bool, with_slopes: bool = True):
+    """Differences of the bent square roots (n,), and their derivatives by the parameters (n, P)."""
+    template, observed = trial.template, frame.observed
+    f = np.stack([frame.form_factor(symbol) for symbol in trial.symbols], axis=1)
+    parts = f * frame.waves(trial.frac_coords)
+    amplitude = parts.sum(1)
+    weight = frame.multiplicity * np.exp(-2 * trial.b_factor * frame.s**2)
+    intensity = weight * (amplitude.real**2 + amplitude.imag**2)
+    curve = frame.smearing @ intensity
+    floor = (FLOOR * frame.measured.max(initial=0)) ** 2
+    measured = frame.measured**2
+    scale = measured.sum() / max(curve.sum(), 1e-30)
+    root = np.sqrt(scale * curve + floor)
+    residual = root - np.sqrt(measured + floor)
+    if not with_slopes:
+        return residual, None
+    columns = []
+    if template.freedom.shape[2]:
+        turned = np.einsum("hi,aip->hap", frame.hkl, template.freedom)
+        changes = np.einsum("ha,hap->hp", parts, turned) * 2j * np.pi
+        by_move = 2 * weight[:, None] * (amplitude.conj()[:, None] * changes).real
+        columns.append(frame.smearing @ by_move)
+    if lattice:
+        reciprocal = np.linalg.inv(trial.lattice).T
+        g = frame.hkl @ reciprocal
+        slope = observed.smearing(frame.s, frame.n, order=1)
+        for strain in _strains(template.family):
+            # the reciprocal vectors of longer axes shrink: ds = -g . (shrunk part of g) / 4 s
+            shrunk = (frame.hkl * strain) @ reciprocal
+            by_length = -(g * shrunk).sum(1) / (4 * frame.s)
+            columns.append((slope @ (intensity * by_length))[:, None])
+    if thermal:
+        columns.append((frame.smearing @ (-2 * frame.s**2 * intensity))[:, None])
+    slopes = np.concatenate(columns, axis=1)
+    rescaled = scale * (slopes - np.outer(curve, slopes.sum(0)) / max(curve.sum(), 1e-30))
+    return residual, rescaled / (2 * root[:, None])

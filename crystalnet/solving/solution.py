@@ -1,0 +1,235 @@
+"""From a pattern to ranked structures, each with its CIF and how sure it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+from pymatgen.core import Composition
+from tqdm.auto import tqdm
+
+from crystalnet.data.crystals import CRYSTAL_SYSTEMS
+from crystalnet.data.measured import Measured, read_pattern, wavelength_of
+from crystalnet.data.prototypes import library_crystals
+from crystalnet.errors import CrystalNetError
+from crystalnet.library import load
+from crystalnet.physics.diffraction import Peaks
+from crystalnet.solving.analogues import GOOD, analogues
+from crystalnet.solving.candidates import Candidate
+from crystalnet.solving.catalogue import Catalogue
+from crystalnet.solving.densities import from_density
+from crystalnet.solving.frames import Frames
+from crystalnet.solving.knowledge import Knowledge
+from crystalnet.solving.lattice import Cell, find_cells
+from crystalnet.solving.observed import Observed
+from crystalnet.solving.peaks import PeakFit, fit_peaks
+from crystalnet.solving.ranking import CONFIDENT, distinct, features, probability, structure_of
+from crystalnet.solving.templates import FAMILIES
+
+NETWORKS = {"cubic": "cubic-spectral", "hexagonal": "trigonal-spectral"}
+SIMPLIFIED = 6  # candidates whose higher symmetry is looked for, our choice
+SOURCES = ("analogues", "network", "phasing")
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """Ranked answers to one pattern.
+
+    Attributes:
+        name: of the pattern.
+        observed: its peaks.
+        knowledge: what was said of the elements.
+        cells: that explain the positions of the peaks, best first.
+        candidates: best first, all different.
+        confidence: the probability that the first is right.
+        seconds: that it took.
+        fit: the pattern taken apart, if it came as one.
+    """
+
+    name: str
+    observed: Observed
+    knowledge: Knowledge
+    cells: list[Cell]
+    candidates: list[Candidate]
+    confidence: float
+    seconds: float
+    fit: PeakFit | None = None
+
+    @property
+    def is_confident(self) -> bool:
+        return self.confidence >= CONFIDENT
+
+    @property
+    def structure(self):
+        """The first candidate as a pymatgen Structure, primitive cell.
+
+        Raises:
+            CrystalNetError: there is no candidate.
+        """
+        if not self.candidates:
+            raise CrystalNetError(
+                f"{self.name}: no structure explains the pattern. Check formula and wavelength, or give a"
+                " larger catalogue."
+            )
+        return structure_of(self.candidates[0].trial.atoms)
+
+    def table(self) -> pd.DataFrame:
+        """A row a candidate."""
+        rows = []
+        for rank, candidate in enumerate(self.candidates, 1):
+            trial = candidate.trial
+            lengths = (trial.lattice**2).sum(1) ** 0.5
+            rows.append(
+                {
+                    "rank": rank,
+                    "formula": Composition("".join(trial.symbols)).reduced_formula,
+                    "space group": trial.template.space_group,
+                    "a (Å)": round(float(lengths[0]), 4),
+                    "c (Å)": round(float(lengths[2]), 4),
+                    "atoms": len(trial.symbols),
+                    "distance": round(candidate.distance, 4),
+                    "from": candidate.origin,
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def __repr__(self) -> str:
+        verdict = "confident" if self.is_confident else "no confident answer"
+        found = f"{len(self.candidates)} candidates, p = {self.confidence:.2f}, {verdict}"
+        return f"Solution of {self.name}: {found}"
+
+
+def solve(
+    pattern,
+    formula=None,
+    wavelength: float | str | None = None,
+    crystal_system: str | None = None,
+    *,
+    catalogue: Catalogue | None = None,
+    sources: Sequence[str] = SOURCES,
+    seconds: float = 30.0,
+    progress: bool = True,
+    seed: int = 0,
+) -> Solution:
+    """Structures that explain a powder pattern, ranked without knowing the truth.
+
+    Args:
+        pattern: a file (see `data.measured.read_pattern`), a Measured, Peaks, or an Observed.
+        formula: 'Mg2Si'; or a list of elements, if the ratios are not known; or None.
+        wavelength: Å, or a name such as 'CuKa', where the file does not say it.
+        crystal_system: 'cubic', 'trigonal', 'hexagonal' or 'tetragonal'; all of them unless given.
+        catalogue: of structures to look for analogues in; by default the embedded structure types.
+        sources: of candidates, some of SOURCES; 'random' begins phasing at random.
+        seconds: that each source may take.
+        progress: show a progress bar.
+        seed: of everything drawn.
+
+    Raises:
+        CrystalNetError: a pattern, formula or crystal system that cannot be, no peaks that stand out, or no
+            cell that explains them.
+    """
+    started = time.perf_counter()
+    if crystal_system is not None and crystal_system not in FAMILIES:
+        reason = "cells of more than two lengths are not indexed"
+        if crystal_system not in CRYSTAL_SYSTEMS:
+            reason = "there is no such crystal system"
+        raise CrystalNetError(
+            f"{crystal_system!r} is not solved: {reason}. Choose one of {', '.join(FAMILIES)}, or None."
+        )
+    knowledge = _knowledge(formula)
+    with tqdm(total=2 + len(sources), desc="peaks", disable=not progress, leave=False) as bar:
+        name, observed, fit = _observed(pattern, wavelength)
+        bar.set_description("lattice")
+        bar.update()
+        cells = find_cells(observed, FAMILIES.get(crystal_system))
+        bar.update()
+        catalogue = catalogue if catalogue is not None else embedded()
+        frames, candidates = Frames(observed), []
+        for source in sources:
+            bar.set_description(source)
+            if not (candidates and min(one.distance for one in candidates) < GOOD):
+                candidates += propose(
+                    source, frames, knowledge, cells, catalogue, crystal_system, seconds, seed
+                )
+            bar.update()
+    ranked = chosen(candidates, frames)
+    p = float(probability(features(ranked, len(observed.s)))) if ranked else 0.0
+    return Solution(name, observed, knowledge, cells, ranked, p, round(time.perf_counter() - started, 2), fit)
+
+
+def propose(
+    source: str,
+    frames: Frames,
+    knowledge: Knowledge,
+    cells: Sequence[Cell],
+    catalogue: Catalogue,
+    crystal_system: str | None = None,
+    seconds: float = 30.0,
+    seed: int = 0,
+    network=None,
+) -> list[Candidate]:
+    """Candidates of one source, best first; none where it cannot say anything.
+
+    `network` takes the place of the package's own for the family of the cells.
+    """
+    if source == "analogues":
+        measured = not frames.observed.exact
+        return analogues(
+            frames, knowledge, cells, catalogue,
+            system=crystal_system, seconds=seconds, seed=seed, fit_lattice=measured,
+        )  # fmt: skip
+    if source not in (*SOURCES, "random"):
+        raise CrystalNetError(f"There is no source {source!r}. Choose some of {', '.join(SOURCES)}, random.")
+    if not knowledge.is_complete:
+        return []
+    family = cells[0].family
+    if network is None and source != "random":
+        if family not in NETWORKS:
+            return []
+        network = trained(NETWORKS[family])
+    cells = [cell for cell in cells if cell.family == family]
+    return from_density(
+        frames, knowledge, cells, catalogue, network, ways=(source,), seconds=seconds, seed=seed
+    )
+
+
+def chosen(candidates: Sequence[Candidate], frames: Frames) -> list[Candidate]:
+    """Candidates ranked, the best in their highest symmetry, without repetitions."""
+    ranked = sorted(candidates, key=lambda one: one.score)
+    return distinct([one.simplified(frames) for one in ranked[:SIMPLIFIED]] + ranked[SIMPLIFIED:])
+
+
+@cache
+def embedded() -> Catalogue:
+    """The structure types that come with the package."""
+    return Catalogue(library_crystals())
+
+
+@cache
+def trained(name: str):
+    """A network of the package, loaded once."""
+    return load(name)
+
+
+def _knowledge(formula) -> Knowledge:
+    if formula is None:
+        return Knowledge.nothing()
+    if isinstance(formula, Knowledge):
+        return formula
+    if isinstance(formula, list | tuple | set):
+        return Knowledge.of_elements(formula)
+    return Knowledge.of_formula(formula)
+
+
+def _observed(pattern, wavelength) -> tuple[str, Observed, PeakFit | None]:
+    if isinstance(pattern, Observed):
+        return "pattern", pattern, None
+    if isinstance(pattern, Peaks):
+        return "peaks", Observed.of_peaks(pattern, *[wavelength_of(wavelength)] if wavelength else []), None
+    measured = pattern if isinstance(pattern, Measured) else read_pattern(Path(pattern), wavelength)
+    fit = fit_peaks(measured, wavelength_of(wavelength))
+    return measured.name, fit.observed(), fit

@@ -1,0 +1,174 @@
+"""Crystals as templates: the conventional cell of their space group, to be stretched and filled anew."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+
+import moyopy
+import numpy as np
+
+from crystalnet.data.crystals import crystal_system_of, standard_primitive, symmetry_of
+from crystalnet.data.leakage import ENANTIOMORPHS
+from crystalnet.errors import CrystalNetError
+from crystalnet.physics.atoms import Atoms
+
+SAME_PLACE = 0.02  # Å, our choice: twice the tolerance within which the symmetry was found
+FAMILIES = {"cubic": "cubic", "hexagonal": "hexagonal", "trigonal": "hexagonal", "tetragonal": "tetragonal"}
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """A crystal in the standard setting of its space group, symmetry exact, one lattice point's atoms.
+
+    Attributes:
+        name: of the crystal that it comes from.
+        space_group: number.
+        family: shape of the conventional cell: 'cubic', 'hexagonal' (trigonal crystals too), 'tetragonal'.
+        lattice: (3, 3) rows, Å, conventional.
+        cell: (3, 3) integers: rows of the conventional cell in primitive axes.
+        frac_coords: (A, 3) in conventional axes, of the atoms of the primitive cell.
+        symbols: (A,).
+        sites: (A,) the orbit of each atom, from 0.
+        wyckoffs: (A,) letters.
+        rotations: (G, 3, 3) integers of fractional column vectors, primitive axes.
+        translations: (G, 3).
+    """
+
+    name: str
+    space_group: int
+    family: str
+    lattice: np.ndarray
+    cell: np.ndarray
+    frac_coords: np.ndarray
+    symbols: np.ndarray
+    sites: np.ndarray
+    wyckoffs: tuple[str, ...]
+    rotations: np.ndarray
+    translations: np.ndarray
+
+    @classmethod
+    def of(cls, atoms: Atoms, name: str = "the crystal", tolerance: float | None = None) -> Template:
+        """The template of a crystal, any cell of it.
+
+        Args:
+            tolerance: Å, within which its symmetry is looked for.
+
+        Raises:
+            CrystalNetError: its symmetry is not found, or its conventional cell has more than two lengths.
+        """
+        symmetry = symmetry_of(atoms, name, *[] if tolerance is None else [tolerance])
+        system = crystal_system_of(symmetry.number)
+        if system not in FAMILIES:
+            raise CrystalNetError(
+                f"{name} is {system}. Templates are cubic, hexagonal, trigonal or tetragonal: leave it out."
+            )
+        primitive = standard_primitive(symmetry)
+        cell = _conventional(symmetry.hall_number)
+        letters, orbits = [""] * len(primitive.symbols), [0] * len(primitive.symbols)
+        for place, letter, orbit in zip(
+            symmetry.mapping_std_prim, symmetry.wyckoffs, symmetry.orbits, strict=True
+        ):
+            letters[place], orbits[place] = letter, symmetry.mapping_std_prim[orbit]
+        operations = moyopy.operations_from_number(
+            symmetry.number, setting=moyopy.Setting.hall_number(symmetry.hall_number), primitive=True
+        )
+        return cls(
+            name,
+            symmetry.number,
+            FAMILIES[system],
+            cell @ primitive.lattice,
+            cell,
+            primitive.frac_coords @ np.linalg.inv(cell),
+            primitive.symbols,
+            np.unique(orbits, return_inverse=True)[1],
+            tuple(letters),
+            np.array(operations.rotations),
+            np.array(operations.translations),
+        )
+
+    @property
+    def n_points(self) -> int:
+        """Lattice points of the conventional cell: 1 for P, 2 for I, 3 for R, 4 for F."""
+        return round(abs(np.linalg.det(self.cell)))
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Atoms of each element in the primitive cell."""
+        return dict(Counter(self.symbols.tolist()))
+
+    @property
+    def n_formula_units(self) -> int:
+        """In the primitive cell."""
+        return math.gcd(*self.counts.values())
+
+    @property
+    def amounts(self) -> tuple[int, ...]:
+        """The anonymised formula: amounts of the elements in the reduced formula, rising."""
+        return tuple(sorted(n // self.n_formula_units for n in self.counts.values()))
+
+    @cached_property
+    def formula(self) -> frozenset[tuple[str, int]]:
+        """Elements with their amounts in the reduced formula, as `leakage.reduced_formula` gives them."""
+        return frozenset((element, n // self.n_formula_units) for element, n in self.counts.items())
+
+    @property
+    def type(self) -> tuple[tuple[int, ...], int, int]:
+        """Amounts, space group and atoms in the primitive cell: a structure type as `leakage` counts them."""
+        return self.amounts, ENANTIOMORPHS.get(self.space_group, self.space_group), len(self.symbols)
+
+    @cached_property
+    def key(self) -> tuple:
+        """Equal for templates that differ in elements, lengths and free coordinates alone."""
+        places: dict[str, Counter] = {}
+        for symbol, letter in zip(self.symbols.tolist(), self.wyckoffs, strict=True):
+            places.setdefault(symbol, Counter())[letter] += 1
+        elements = tuple(sorted(tuple(sorted(letters.items())) for letters in places.values()))
+        return self.space_group, len(self.symbols), elements
+
+    @cached_property
+    def reflection_group(self) -> tuple[bytes, bytes]:
+        """What the set of reflections depends on, beside lengths: rotations and cell, as bytes."""
+        inverse = np.round(np.linalg.inv(self.cell.T), 9)
+        conventional = np.round(inverse @ self.rotations @ self.cell.T).astype(np.int8)
+        distinct = np.unique(conventional.reshape(-1, 9), axis=0)
+        return distinct.tobytes(), self.cell.astype(np.int8).tobytes()
+
+    @cached_property
+    def freedom(self) -> np.ndarray:
+        """Movements that keep the symmetry, (A, 3, P) in conventional axes; P is 0 where all is fixed."""
+        inverse = np.linalg.inv(self.cell)
+        coords, primitive = self.frac_coords @ self.cell, inverse @ self.lattice
+        movements = [np.zeros((len(coords), 3, 0))]
+        for orbit in range(self.sites.max() + 1):
+            members = np.flatnonzero(self.sites == orbit)
+            images = self.rotations @ coords[members[0]] + self.translations
+            apart = images[:, None] - coords[members]
+            lands = np.linalg.norm((apart - np.round(apart)) @ primitive, axis=-1) < SAME_PLACE
+            if not lands.any(0).all():
+                continue  # the orbit is not closed within the tolerance: its atoms stay
+            projector = self.rotations[lands[:, 0]].mean(0)
+            vectors, sizes, _ = np.linalg.svd(projector)
+            free = vectors[:, sizes > 0.5]
+            moves = np.zeros((len(coords), 3, free.shape[1]))
+            moves[members] = self.rotations[lands.argmax(0)] @ free
+            movements.append(moves)
+        return np.einsum("aip,ij->ajp", np.concatenate(movements, axis=2), inverse)
+
+    def atoms(self, lattice: np.ndarray, symbols: np.ndarray, frac_coords: np.ndarray | None = None) -> Atoms:
+        """A crystal of this type in its primitive cell.
+
+        Args:
+            lattice: (3, 3) rows, Å, the conventional cell.
+            symbols: (A,).
+            frac_coords: (A, 3) in conventional axes; the template's unless given.
+        """
+        coords = self.frac_coords if frac_coords is None else frac_coords
+        return Atoms(np.linalg.solve(self.cell, lattice), np.mod(coords @ self.cell, 1), np.asarray(symbols))
+
+
+def _conventional(hall_number: int) -> np.ndarray:
+    """Rows of the conventional cell in primitive axes, (3, 3) integers."""
+    return np.round(moyopy.HallSymbolEntry(hall_number).centering.linear).astype(int).T
