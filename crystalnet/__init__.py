@@ -3,13 +3,17 @@
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str):
-    if name == "load":  # on demand, since torch takes seconds to import
-        from crystalnet.library import load
+# on demand, since torch takes seconds to import
+_LATER = {"load": "crystalnet.library", "solve": "crystalnet.solving.solution"}
 
-        return load
+
+def __getattr__(name: str):
+    if name in _LATER:
+        from importlib import import_module
+
+        return getattr(import_module(_LATER[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), "load"])
+    return sorted([*globals(), *_LATER])

@@ -19,6 +19,7 @@ from crystalnet.settings import (
     EvaluationParams,
     FilmParams,
     Group,
+    SolvingParams,
     SpectralParams,
     TrainingParams,
 )
@@ -41,6 +42,7 @@ class Params(Group):
     training: TrainingParams = TrainingParams()
     evaluation: EvaluationParams = EvaluationParams()
     ablations: AblationParams = AblationParams()
+    solving: SolvingParams = SolvingParams()
     spectral: str = Field("spectral_cubic", description="profile of the spectral network that is set beside")
 
     @classmethod

@@ -174,3 +174,16 @@ class AblationParams(Group):
     val_samples: int = Field(1, ge=1)
     n_samples: int = Field(3, ge=1)
     max_test: int | None = Field(500, ge=1)
+
+
+class SolvingParams(Group):
+    """Which crystals are solved, and from what (chapter 9)."""
+
+    challenges: tuple[str, ...] = Field(
+        ("exact", "intensity errors", "no ratios"), description="names in solving.challenges.CHALLENGES"
+    )
+    most: dict[str, int] = Field(
+        {"others": 100}, description="test crystals a challenge; 'others' for those not named"
+    )
+    seconds: float = Field(25.0, gt=0, description="for each source of candidates and crystal")
+    seed: int = Field(0, description="of the draw of crystals")

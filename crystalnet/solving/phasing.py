@@ -55,13 +55,13 @@ ROOMY = 2.0, 200.0  # Å^3 an atom: hydrogen under pressure, caesium; beyond lie
 class Measured(NamedTuple):
     """What is known of a map's coefficients, in the half grid of a real FFT, laid flat (M,).
 
+    s: (M,) sin(theta) / lambda, 1/Å.
     group: the coefficient's place in `power`; 0 for those beyond D_MIN, the last for those not measured.
     weight: 2 where the half grid leaves the Friedel mate out, else 1.
     power: (K,) the sum over a group. bound: (K,) whether the sum may be smaller.
     """
 
     shape: tuple[int, int, int]
-    hkl: np.ndarray
     s: np.ndarray
     group: torch.Tensor
     weight: torch.Tensor
@@ -277,7 +277,7 @@ def measured(observed: Observed, lattice, counts, shape, d_min: float = D_MIN) -
     weight = np.where((hkl[:, 2] == 0) | (2 * hkl[:, 2] == shape[2]), 1, 2)
     bound = np.arange(n_groups) > len(peaks)
     return Measured(
-        tuple(shape), hkl, s, torch.from_numpy(group), torch.from_numpy(weight).float(),
+        tuple(shape), s, torch.from_numpy(group), torch.from_numpy(weight).float(),
         torch.from_numpy(np.concatenate([[0], power, [np.inf]])).float(), torch.from_numpy(bound),
     )  # fmt: skip
 
@@ -339,7 +339,11 @@ def resampled(densities: torch.Tensor, shape) -> torch.Tensor:
 def space_groups(lattice, observed: Observed) -> list[Operations]:
     """Groups of the lattice's family whose absences agree with the peaks, by falling number.
 
-    In their standard settings (moyo's), in which `data.canonical` describes crystals.
+    In their standard settings (moyo's), in which `data.canonical` describes crystals and the networks answer.
+
+    Args:
+        lattice: (3, 3) rows, Å, of the primitive cell in that description.
+        observed: peaks; those up to s = 0.5 / Å are looked at.
     """
     lattice = checked_lattice(lattice)
     metric = lattice @ lattice.T

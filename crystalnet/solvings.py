@@ -1,0 +1,128 @@
+"""The challenges of a run: which crystals are solved, with what, a row each; resumed where they broke off."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from tqdm.auto import tqdm
+
+from crystalnet.params import Params, repository_root
+from crystalnet.provenance import code_digest, write_text
+from crystalnet.results import NAMES
+from crystalnet.solving.catalogue import Catalogue
+from crystalnet.solving.challenges import CHALLENGES, solved
+from crystalnet.solving.solution import NETWORKS
+from crystalnet.solving.templates import FAMILIES
+from crystalnet.trainings import Trainings
+
+UNSEEN = "held-out types"  # the variant whose training holds no structure type of its test crystals
+
+
+class Solvings(Trainings):
+    """Crystals of a run's splits, solved under the challenges of chapter 9.
+
+    The catalogue holds the training crystals. Where structure types are withheld, they are withheld from
+    catalogue and network alike: crystals, catalogue and network are those of the variant UNSEEN.
+    """
+
+    def challenge(self, system: str, name: str, split: str = "test") -> pd.DataFrame:
+        """A row a crystal, see `challenges.solved`; `attrs['manifest']` says what made them.
+
+        Crystals are drawn at random, by the seed of the evaluation alone.
+        """
+        if CHALLENGES[name].withheld == "type":
+            run = self.varied(UNSEEN)
+            network = {FAMILIES[system]: run.trained(system, "baseline").model.eval()}
+        else:
+            run, network = self, None
+        crystals = run.cleaned(system).splits[split]
+        settings = self.params.solving
+        order = np.random.default_rng(settings.seed).permutation(len(crystals))
+        crystals = [crystals[i] for i in order[: settings.most.get(name, settings.most["others"])]]
+        key = {
+            "challenge": repr(CHALLENGES[name]),
+            "split": split,
+            "crystals": [crystal.material_id for crystal in crystals],
+            "catalogue": len(run.cleaned(system).splits["train"]),
+            "network": NETWORKS.get(FAMILIES[system]) if network is None else UNSEEN,
+            "seconds": settings.seconds,
+            "code": code_digest("physics", "data", "model", "solving"),
+        }
+        place = self.place("challenge", system, key)
+        rows_path = place / "rows.jsonl"
+        if not self.is_finished(place):
+            started = time.perf_counter()
+            rows = _read_rows(rows_path)
+            todo = crystals[len(rows) :]
+            place.mkdir(exist_ok=True)
+            bar = tqdm(todo, desc=f"{system}, {name}", unit="crystal", disable=not self.progress)
+            for crystal in bar:
+                row = solved(crystal, CHALLENGES[name], run.catalogue(system), network, settings.seconds)
+                with rows_path.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+            self.finish(place, started, **{k: v for k, v in key.items() if k != "crystals"})
+        table = pd.DataFrame(_read_rows(rows_path)).astype({k: str for k in NAMES if k == "material_id"})
+        table.attrs["manifest"] = self.manifest(place)
+        return table
+
+    def catalogue(self, system: str) -> Catalogue:
+        """Of the training crystals of a system."""
+        if system not in self._catalogues:
+            self._catalogues[system] = Catalogue(self.cleaned(system).splits["train"], self.progress)
+        return self._catalogues[system]
+
+    @cached_property
+    def _catalogues(self) -> dict[str, Catalogue]:
+        return {}
+
+    def all_challenges(self, split: str = "test") -> dict[tuple[str, str], pd.DataFrame]:
+        """Every challenge that the settings name, of every system."""
+        cases = [(system, name) for name in self.params.solving.challenges for system in self.systems]
+        workers = self.params.training.networks_at_once
+        if workers > 1:
+            jobs = (delayed(_done)(self.params, self.folder, *case, split) for case in cases)
+            Parallel(n_jobs=workers)(jobs)
+        return {case: self.challenge(*case, split) for case in cases}
+
+
+def _done(params: Params, folder: Path, system: str, name: str, split: str) -> None:
+    Solvings(params, folder, progress=False).challenge(system, name, split)
+
+
+def publish_challenges(run: Solvings, folder=None, splits: Iterable[str] = ("test",)) -> Path:
+    """Keep the rows of all challenges in the repository: book/solved/<profile>.csv and .json.
+
+    Raises:
+        CrystalNetError: an error of the run.
+    """
+    folder = Path(folder) if folder else repository_root() / "book" / "solved"
+    parts, manifest = [], {}
+    for split in splits:
+        for (system, name), table in run.all_challenges(split).items():
+            parts.append(table.assign(system=system, challenge=name, split=split))
+            manifest[f"{split}, {system}, {name}"] = table.attrs["manifest"]
+    path = folder / f"{run.params.profile}.csv"
+    write_text(path, pd.concat(parts).to_csv(index=False, float_format="%.5g"))
+    write_text(path.with_suffix(".json"), json.dumps(manifest, indent=1))
+    return path
+
+
+def _read_rows(path: Path) -> list[dict]:
+    """Rows that were written whole."""
+    if not path.exists():
+        return []
+    text = path.read_text()
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:  # broken off within a line
+        part = path.with_name(path.name + ".part")
+        part.write_text(whole)
+        os.replace(part, path)
+    return [json.loads(line) for line in whole.splitlines()]
