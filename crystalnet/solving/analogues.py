@@ -15,7 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crystalnet.solving.candidates import LOW, Candidate
+from crystalnet.data.checks import supported_elements
+from crystalnet.physics.tables import SYMBOLS
+from crystalnet.solving.candidates import LOW, MIDDLE, Candidate
 from crystalnet.solving.catalogue import FILL, Catalogue
 from crystalnet.solving.frames import Frames
 from crystalnet.solving.knowledge import Knowledge
@@ -28,6 +30,8 @@ SCREENED = 40  # candidates that the low angles leave, our choice
 REFINED = 14  # of these that are refined, our choice
 SHAKEN, SHAKES = 5, (0.025, 0.025, 0.025, 0.06, 0.06)  # candidates, and how far in cell edges; our choice
 POLISHED = 6
+ROUNDS = 3  # over the roles of a template where no element is known, our choice
+NATURAL = [symbol for symbol in SYMBOLS[:92] if symbol in supported_elements()]
 GOOD = 0.02  # distance at which nothing more is tried, our choice
 KEPT = 20
 
@@ -63,6 +67,8 @@ def analogues(
     deadline = time.perf_counter() + seconds
     rng = np.random.default_rng(seed)
     fits = _screened(frames, knowledge, cells, catalogue, system, rng, deadline - seconds / 2)
+    if knowledge.n_hidden is None:
+        fits = [_named(fit, frames) for fit in _different(fits) if time.perf_counter() < deadline]
     candidates = []
     for number, fit in enumerate(_different(fits)):
         trial = _trial(fit)
@@ -126,6 +132,21 @@ def _fills(template: Template, filling: dict[str, str], volume: float, catalogue
     for old, n in template.counts.items():
         amounts[filling[old]] += n
     return FILL[0] < volume / catalogue.volume(amounts) < FILL[1]
+
+
+def _named(fit: _Fit, frames: Frames) -> _Fit:
+    """With the elements that explain the intensities best, role by role: nothing was said of them."""
+    template, filling, distance = fit.template, dict(fit.filling), fit.distance
+    frame = frames(template, fit.cell.lattice, MIDDLE)
+    for _ in range(ROUNDS):
+        before = dict(filling)
+        for role in filling:
+            trials = [{**filling, role: symbol} for symbol in NATURAL]
+            distances = frame.distances(trials, template.symbols, template.frac_coords)
+            filling, distance = trials[int(distances.argmin())], float(distances.min())
+        if filling == before:
+            break
+    return fit._replace(filling=filling, distance=distance)
 
 
 def _different(fits: list[_Fit]) -> list[_Fit]:

@@ -15,7 +15,7 @@ from crystalnet.physics.tables import ATOMIC_NUMBERS, SYMBOLS
 from crystalnet.solving.knowledge import Knowledge
 from crystalnet.solving.templates import FAMILIES, Template
 
-FILL = 0.6, 1.65  # of the volume that its elements should take: what cells of compounds keep to
+FILL = 0.55, 2.2  # of the volume that its elements should take, our choice: lithium in itself takes twice
 USUAL_VOLUME = 15.0  # Å^3 an atom, which the fit of the elements' volumes leans to; our choice
 SMALLEST_VOLUME = 8.0  # Å^3 an atom that a prediction may fall to, our choice: diamond has 5.7, iron 11.8
 

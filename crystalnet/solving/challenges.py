@@ -15,6 +15,7 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 
 from crystalnet.data.crystals import Crystal
 from crystalnet.data.leakage import reduced_formula, swaps
+from crystalnet.data.prototypes import library_crystals
 from crystalnet.errors import CrystalNetError
 from crystalnet.solving.catalogue import Catalogue
 from crystalnet.solving.frames import Frames
@@ -24,7 +25,7 @@ from crystalnet.solving.observed import Observed, lp_factor
 from crystalnet.solving.peaks import observed as peaks_of
 from crystalnet.solving.ranking import features, structure_of
 from crystalnet.solving.simulation import simulated
-from crystalnet.solving.solution import SOURCES, chosen, propose
+from crystalnet.solving.solution import SOURCES, chosen, found, propose
 from crystalnet.solving.templates import FAMILIES, Template
 
 CU_K_ALPHA = 1.5406  # Å
@@ -44,7 +45,10 @@ class Challenge:
         composition: 'full', 'no_ratios', 'drop_element' (no ratios either, as in the paper), 'no_formula'.
         withheld: from the catalogue: 'nothing', 'type' (amounts, space group and size of the crystal), or
             'swap neighbours' (formulas that differ in one element).
-        sources: of candidates.
+        sources: of candidates, asked in turn until one explains the pattern.
+        impostor: what is given in the place of the crystal's own pattern or formula, so that no answer is
+            right: 'formula', of another crystal; 'phases', the pattern of a mixture with another;
+            'system', a pattern of an embedded crystal of another system; 'noise', peaks at random. Empty: none.
     """
 
     pattern: str = "exact"
@@ -54,26 +58,31 @@ class Challenge:
     composition: str = "full"
     withheld: str = "nothing"
     sources: tuple[str, ...] = SOURCES
+    impostor: str = ""
 
 
+ANALOGUES = ("analogues",)
 CHALLENGES = {
-    "exact": Challenge(sources=("analogues",)),
-    "intensity errors": Challenge(pattern="errors", sources=("analogues",)),
-    "no ratios": Challenge(composition="no_ratios", sources=("analogues",)),
-    "an element missing": Challenge(composition="drop_element", sources=("analogues",)),
-    "no composition": Challenge(composition="no_formula", sources=("analogues",)),
-    "no swap neighbour": Challenge(withheld="swap neighbours", sources=("analogues",)),
-    "type withheld, analogues": Challenge(withheld="type", sources=("analogues",)),
+    "exact": Challenge(),
+    "intensity errors": Challenge(pattern="errors", sources=ANALOGUES),
+    "no ratios": Challenge(composition="no_ratios"),
+    "an element missing": Challenge(composition="drop_element"),
+    "no composition": Challenge(composition="no_formula"),
+    "no swap neighbour": Challenge(withheld="swap neighbours"),
+    "type withheld, analogues": Challenge(withheld="type", sources=ANALOGUES),
     "type withheld, network": Challenge(withheld="type", sources=("network",)),
     "type withheld, phasing from the network": Challenge(withheld="type", sources=("phasing",)),
     "type withheld, phasing from random starts": Challenge(withheld="type", sources=("random",)),
-    "type withheld, all": Challenge(withheld="type"),
-    "laboratory, 120 degrees": Challenge(pattern="laboratory", sources=("analogues",)),
-    "laboratory, 90 degrees": Challenge(pattern="laboratory", two_theta=(10.0, 90.0), sources=("analogues",)),
-    "laboratory, 60 degrees": Challenge(pattern="laboratory", two_theta=(10.0, 60.0), sources=("analogues",)),
-    "laboratory, 20 nm": Challenge(pattern="laboratory", crystallite_nm=20.0, sources=("analogues",)),
-    "laboratory, 5 nm": Challenge(pattern="laboratory", crystallite_nm=5.0, sources=("analogues",)),
-    "laboratory, 300 counts": Challenge(pattern="laboratory", counts=300.0, sources=("analogues",)),
+    "laboratory, to 120 degrees": Challenge("laboratory", sources=ANALOGUES),
+    "laboratory, to 90 degrees": Challenge("laboratory", (10.0, 90.0), sources=ANALOGUES),
+    "laboratory, to 50 degrees": Challenge("laboratory", (10.0, 50.0), sources=ANALOGUES),
+    "laboratory, 20 nm": Challenge("laboratory", crystallite_nm=20.0, sources=ANALOGUES),
+    "laboratory, 5 nm": Challenge("laboratory", crystallite_nm=5.0, sources=ANALOGUES),
+    "laboratory, 300 counts": Challenge("laboratory", counts=300.0, sources=ANALOGUES),
+    "wrong formula": Challenge("laboratory", sources=ANALOGUES, impostor="formula"),
+    "two phases": Challenge("laboratory", sources=ANALOGUES, impostor="phases"),
+    "wrong system": Challenge("laboratory", sources=ANALOGUES, impostor="system"),
+    "noise": Challenge(sources=ANALOGUES, impostor="noise"),
 }
 """By name, those of chapter 9."""
 
@@ -110,14 +119,16 @@ def solved(
     if not ranked:
         return row
     truth, matcher = crystal.structure, StructureMatcher()
-    right = [matcher.fit(truth, structure_of(one.trial.atoms)) for one in ranked[:20]]
+    right = [
+        not challenge.impostor and matcher.fit(truth, structure_of(one.trial.atoms)) for one in ranked[:20]
+    ]
     first = structure_of(ranked[0].trial.atoms)
     _, distance, lead, freedom = features(ranked, n_peaks)
     row |= {
         "top_1": int(right[0]),
         "top_5": int(any(right[:5])),
         "top_20": int(any(right)),
-        "tight_1": int(StructureMatcher(**TIGHT).fit(truth, first)),
+        "tight_1": int(right[0] and StructureMatcher(**TIGHT).fit(truth, first)),
         "rms_1": matcher.get_rms_dist(truth, first)[0] if right[0] else np.nan,
         "distance": float(np.exp(distance)),
         "lead": float(np.exp(lead)),
@@ -129,19 +140,23 @@ def solved(
 
 
 def _ranked(crystal, challenge, catalogue, networks, seconds):
+    other = _another(crystal, challenge, catalogue)
     try:
-        observed = observation(crystal, challenge)
+        observed = observation(crystal, challenge, other)
     except CrystalNetError:
         return [], 0, "no peaks"
     try:
         cells = find_cells(observed, FAMILIES[crystal.crystal_system])
     except CrystalNetError:
         return [], 0, "no cell"
-    knowledge = known(crystal, challenge.composition)
+    told = other if challenge.impostor == "formula" else crystal
+    knowledge = known(told, challenge.composition)
     catalogue = remaining(crystal, challenge.withheld, catalogue)
     frames, candidates = Frames(observed), []
     network = (networks or {}).get(cells[0].family)
     for source in challenge.sources:
+        if found(candidates):
+            break
         candidates += propose(
             source, frames, knowledge, cells, catalogue, crystal.crystal_system, seconds, network=network
         )
@@ -149,32 +164,62 @@ def _ranked(crystal, challenge, catalogue, networks, seconds):
     return ranked, len(observed.s), "answer" if ranked else "no candidate"
 
 
-def observation(crystal: Crystal, challenge: Challenge) -> Observed:
+def observation(crystal: Crystal, challenge: Challenge, other: Crystal | None = None) -> Observed:
     """The crystal's pattern as the challenge has it; the same for the same crystal.
+
+    Args:
+        other: takes part in the pattern of an impostor.
 
     Raises:
         CrystalNetError: no peaks stand out of a laboratory pattern.
     """
+    rng = np.random.default_rng(_seed(crystal, challenge))
+    exact = Observed.of_structure(crystal.symmetrized)
+    if challenge.impostor == "noise":  # as many peaks as there were, up to the same angle
+        s = np.sort(rng.uniform(exact.s[0], 0.6, min(len(exact.s), 40)))
+        return Observed(s, rng.exponential(size=len(s)), exact.low, 0.6, weakest=0.01)
     if challenge.pattern == "exact":
-        return Observed.of_structure(crystal.symmetrized)
-    digest = hashlib.sha256(f"{crystal.material_id} {challenge}".encode()).digest()
-    seed = int.from_bytes(digest[:4])
+        return exact
     if challenge.pattern == "errors":
-        exact = Observed.of_structure(crystal.symmetrized)
-        rng = np.random.default_rng(seed)
         intensity = exact.intensity * np.maximum(1 + 0.05 * rng.standard_normal(len(exact.s)), 0.01)
         high = intensity * lp_factor(exact.s, exact.wavelength)
         strong = high > 0.01 * high.max()
         return replace(exact, s=exact.s[strong], intensity=intensity[strong], weakest=0.01)
-    measured = simulated(
-        crystal.symmetrized,
-        CU_K_ALPHA,
-        challenge.two_theta,
-        crystallite_nm=challenge.crystallite_nm,
-        counts=challenge.counts,
-        seed=seed,
-    )
-    return peaks_of(measured, CU_K_ALPHA, k_alpha_2=False)
+    seen = [crystal, other] if challenge.impostor == "phases" else [crystal]
+    seen = [other] if challenge.impostor == "system" else seen
+    parts = [
+        simulated(
+            one.symmetrized,
+            CU_K_ALPHA,
+            challenge.two_theta,
+            crystallite_nm=challenge.crystallite_nm,
+            counts=challenge.counts,
+            seed=int(rng.integers(2**31)),
+        )
+        for one in seen
+    ]
+    together = replace(parts[0], counts=sum(part.counts for part in parts), sigma=None)
+    return peaks_of(together, CU_K_ALPHA, k_alpha_2=False)
+
+
+def _seed(crystal: Crystal, challenge: Challenge) -> int:
+    digest = hashlib.sha256(f"{crystal.material_id} {challenge}".encode()).digest()
+    return int.from_bytes(digest[:4])
+
+
+def _another(crystal: Crystal, challenge: Challenge, catalogue: Catalogue) -> Crystal | None:
+    """Another crystal, for an impostor: of another formula, or of another crystal system."""
+    rng = np.random.default_rng(_seed(crystal, challenge))
+    if challenge.impostor == "system":
+        lower = [one for one in library_crystals() if one.crystal_system not in FAMILIES]
+        return lower[rng.integers(len(lower))]
+    if challenge.impostor in ("formula", "phases"):
+        templates = [one for group in catalogue.types.values() for one in group]
+        templates = [one for one in templates if one.counts.keys() != set(crystal.atoms.symbols.tolist())]
+        chosen_one = templates[rng.integers(len(templates))]
+        atoms = chosen_one.atoms(chosen_one.lattice, chosen_one.symbols)
+        return replace(crystal, material_id=chosen_one.name, atoms=atoms, space_group=chosen_one.space_group)
+    return None
 
 
 def known(crystal: Crystal, composition: str) -> Knowledge:

@@ -151,7 +151,7 @@ def solve(
         frames, candidates = Frames(observed), []
         for source in sources:
             bar.set_description(source)
-            if not (candidates and min(one.distance for one in candidates) < GOOD):
+            if not found(candidates):
                 candidates += propose(
                     source, frames, knowledge, cells, catalogue, crystal_system, seconds, seed
                 )
@@ -159,6 +159,11 @@ def solve(
     ranked = chosen(candidates, frames)
     p = float(probability(features(ranked, len(observed.s)))) if ranked else 0.0
     return Solution(name, observed, knowledge, cells, ranked, p, round(time.perf_counter() - started, 2), fit)
+
+
+def found(candidates: Sequence[Candidate]) -> bool:
+    """Whether no other source need be asked."""
+    return bool(candidates) and min(one.distance for one in candidates) < GOOD
 
 
 def propose(
