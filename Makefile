@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 TORCH := $(shell sed -n 's/.*"\(torch==[^"]*\)".*/\1/p' pyproject.toml)
 
-.PHONY: help book results test lint lab clean
+.PHONY: help book results solved test lint lab clean
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 17
 
@@ -13,6 +13,9 @@ book: .venv/installed  ## run the chapters and build the pages (PROFILE=quick na
 
 results: .venv/installed  ## train, evaluate and publish a profile into book/results (WEIGHTS=1: its networks too)
 	@$(BIN)/python book/publish.py --profile $(PROFILE) $(if $(filter 1,$(WEIGHTS)),--weights)
+
+solved: .venv/installed  ## solve the crystals of a profile and keep the rows in book/solved
+	@$(BIN)/python book/publish.py --profile $(PROFILE) --challenges
 
 test: .venv/installed  ## run the tests
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2

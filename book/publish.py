@@ -3,6 +3,8 @@
     params/<profile>.yaml --Run--> _build/runs --publish--> book/results/<profile>/<system>/
                                                --weights--> crystalnet/weights/<network>.safetensors, .md
 
+With --challenges crystals are solved instead, and their rows go to book/solved (see `solvings`).
+
 Whatever is in _build/runs is not made again: a publication that was broken off goes on where it was.
 """
 
@@ -17,15 +19,20 @@ from crystalnet.params import Params
 from crystalnet.publishing import publish
 from crystalnet.records import Record
 from crystalnet.runs import Run
+from crystalnet.solvings import Solvings, publish_challenges
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train, evaluate and publish a profile.")
     parser.add_argument("--profile", default="quick", help="params/PROFILE.yaml (default: %(default)s)")
     parser.add_argument("--weights", action="store_true", help="its networks become the package's own")
+    parser.add_argument("--challenges", action="store_true", help="solve crystals instead (chapter 9)")
     parser.add_argument("--missing", action="store_true", help="add to the records what they lack")
     options = parser.parse_args()
     try:
+        if options.challenges:
+            print(publish_challenges(Solvings(Params.load(options.profile))))
+            return
         run = Run(Params.load(options.profile))
         for folder in publish(run, only_missing=options.missing):
             print(folder)

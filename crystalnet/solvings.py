@@ -14,6 +14,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
+from crystalnet.errors import CrystalNetError
 from crystalnet.params import Params, repository_root
 from crystalnet.provenance import code_digest, write_text
 from crystalnet.results import NAMES
@@ -97,7 +98,7 @@ def _done(params: Params, folder: Path, system: str, name: str, split: str) -> N
     Solvings(params, folder, progress=False).challenge(system, name, split)
 
 
-def publish_challenges(run: Solvings, folder=None, splits: Iterable[str] = ("test",)) -> Path:
+def publish_challenges(run: Solvings, folder=None, splits: Iterable[str] = ("val", "test")) -> Path:
     """Keep the rows of all challenges in the repository: book/solved/<profile>.csv and .json.
 
     Raises:
@@ -113,6 +114,25 @@ def publish_challenges(run: Solvings, folder=None, splits: Iterable[str] = ("tes
     write_text(path, pd.concat(parts).to_csv(index=False, float_format="%.5g"))
     write_text(path.with_suffix(".json"), json.dumps(manifest, indent=1))
     return path
+
+
+def read_challenges(folder=None) -> tuple[pd.DataFrame, dict]:
+    """All rows that are kept, of every profile, and what made them.
+
+    Raises:
+        CrystalNetError: a file is damaged; names it.
+    """
+    folder = Path(folder) if folder else repository_root() / "book" / "solved"
+    tables, manifest = [], {}
+    for path in sorted(folder.glob("*.csv")):
+        try:
+            tables.append(pd.read_csv(path, dtype=dict.fromkeys(("material_id", "formula"), str)))
+            manifest |= json.loads(path.with_suffix(".json").read_text())
+        except (OSError, ValueError) as error:
+            raise CrystalNetError(
+                f"{path} or its .json is damaged ({error}). Take both from the repository again."
+            ) from None
+    return (pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()), manifest
 
 
 def _read_rows(path: Path) -> list[dict]:

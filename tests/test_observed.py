@@ -11,7 +11,7 @@ from crystalnet.physics.diffraction import Peaks, powder_peaks
 from crystalnet.solving.observed import STEP, Observed, distance
 
 QUARTZ = Structure.from_spacegroup(
-    152, Lattice.hexagonal(4.913, 5.405), ["Si", "O"], [[0.4697, 0, 1 / 3], [0.4135, 0.2669, 0.4524]]
+    152, Lattice.hexagonal(4.913, 5.405), ["Si", "O"], [[0.4697, 0, 1 / 3], [0.4135, 0.2669, 0.2142]]
 )
 
 

@@ -29,7 +29,7 @@ CRYSTALS = {
     "pyrite": made(205, Lattice.cubic(5.42), ["Fe", "S"], [[0, 0, 0], [0.385, 0.385, 0.385]]),
     "spinel": made(227, Lattice.cubic(8.09), ["Mg", "Al", "O"], [[0, 0, 0], [0.625] * 3, [0.3625] * 3]),
     "quartz": made(
-        152, Lattice.hexagonal(4.913, 5.405), ["Si", "O"], [[0.4697, 0, 1 / 3], [0.4135, 0.2669, 0.4524]]
+        152, Lattice.hexagonal(4.913, 5.405), ["Si", "O"], [[0.4697, 0, 1 / 3], [0.4135, 0.2669, 0.2142]]
     ),
     "corundum": made(167, Lattice.hexagonal(4.76, 12.99), ["Al", "O"], [[0, 0, 0.352], [0.306, 0, 0.25]]),
     "wurtzite": made(

@@ -48,7 +48,8 @@ class Challenge:
         sources: of candidates, asked in turn until one explains the pattern.
         impostor: what is given in the place of the crystal's own pattern or formula, so that no answer is
             right: 'formula', of another crystal; 'phases', the pattern of a mixture with another;
-            'system', a pattern of an embedded crystal of another system; 'noise', peaks at random. Empty: none.
+            'system', a pattern of an embedded crystal of another system; 'noise', peaks at random.
+            Empty for none.
     """
 
     pattern: str = "exact"

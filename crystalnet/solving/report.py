@@ -97,7 +97,7 @@ def report(solution: Solution) -> str:
         [
             f"# {solution.name}",
             "",
-            f"{verdict} Probability that it is right: {solution.confidence:.2f} (confident from {CONFIDENT}).",
+            f"{verdict} Probability of being right: {solution.confidence:.2f} (confident from {CONFIDENT}).",
             "",
             "## Given",
             "",
