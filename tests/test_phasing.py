@@ -14,19 +14,10 @@ from crystalnet.data.crystals import symmetry_of
 from crystalnet.errors import CrystalNetError
 from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.density import promolecule_cmeds
-from crystalnet.solving.atoms import Operations
+from crystalnet.solving.amplitudes import calculated, grid, measured
+from crystalnet.solving.groups import Operations, space_groups, symmetrised
 from crystalnet.solving.observed import Observed
-from crystalnet.solving.phasing import (
-    calculated,
-    grid,
-    iterated,
-    measured,
-    phase,
-    projected,
-    resampled,
-    space_groups,
-    symmetrised,
-)
+from crystalnet.solving.phasing import iterated, phase, projected, resampled
 
 PYRITE = Structure.from_spacegroup("Pa-3", Lattice.cubic(5.417), ["Fe", "S"], [[0, 0, 0], [0.385] * 3])
 LATTICE, COUNTS = PEROVSKITE.lattice.matrix, counts_of(PEROVSKITE)

@@ -126,11 +126,11 @@ def test_the_primitive_cell_of_every_centring():
         assert cell.volume / abs(np.linalg.det(primitive(cell, centring))) == pytest.approx(points)
 
 
-def test_atoms_come_out_of_the_network_s_density(catalogue):
+def test_atoms_come_out_of_the_network_s_density():
     """Rock salt is among what every network learns first."""
     observed = Observed.of_structure(SALT)
     found = from_density(
-        Frames(observed), Knowledge.of_formula("NaCl"), find_cells(observed, "cubic"), catalogue,
+        Frames(observed), Knowledge.of_formula("NaCl"), find_cells(observed, "cubic"), embedded(),
         crystalnet.load("cubic-spectral"), ways=("network",),
     )  # fmt: skip
     assert StructureMatcher().fit(

@@ -39,7 +39,8 @@ CRYSTALS = {
     "anatase": made(141, Lattice.tetragonal(3.78, 9.51), ["Ti", "O"], [[0, 0, 0], [0, 0, 0.208]]),
 }
 N_FREE = {  # International Tables: free coordinates of the occupied sites
-    "rock salt": 0, "pyrite": 1, "spinel": 1, "quartz": 4, "corundum": 2, "wurtzite": 2, "rutile": 1, "anatase": 1,
+    "rock salt": 0, "pyrite": 1, "spinel": 1, "quartz": 4, "corundum": 2, "wurtzite": 2, "rutile": 1,
+    "anatase": 1,
 }  # fmt: skip
 
 

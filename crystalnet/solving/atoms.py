@@ -30,6 +30,7 @@ from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.density import BOHR
 from crystalnet.physics.diffraction import powder_peaks
 from crystalnet.physics.tables import ATOMIC_NUMBERS, valence
+from crystalnet.solving.groups import IDENTITY, Operations, checked_lattice
 from crystalnet.solving.observed import REACH, Observed, distance
 
 BALL = 0.6  # Å, our choice: no neighbour reaches into it, and most of a valence shell is in it
@@ -42,17 +43,6 @@ MORE = 3  # times as many peaks as atoms are looked at, our choice
 SURVIVORS = 200  # descriptions that each step of the search keeps, our choice
 TOLERANCES = (0.5, 0.35, 0.2, 0.1, 0.05)  # Å, our choice: the symmetry that is looked for
 LOW_RESOLUTION = 0.45  # 1/Å of s, our choice: positions that are off by 0.1 Å still agree there
-
-
-class Operations(NamedTuple):
-    """A space group's number and its operations x -> W x + t: W (m, 3, 3), t (m, 3), primitive cell."""
-
-    number: int
-    rotations: np.ndarray
-    translations: np.ndarray
-
-
-IDENTITY = Operations(1, np.eye(3)[None], np.zeros((1, 3)))
 
 
 class Orbits(NamedTuple):
@@ -262,14 +252,6 @@ def checked_map(density) -> np.ndarray:
             "A map must be finite, (n1, n2, n3), 4 points or more an axis. Pass one crystal's."
         )
     return density
-
-
-def checked_lattice(lattice) -> np.ndarray:
-    """As float64. Raises CrystalNetError for another shape, a value that is not finite, or no volume."""
-    lattice = np.asarray(lattice, float)
-    if lattice.shape != (3, 3) or not np.isfinite(lattice).all() or abs(np.linalg.det(lattice)) < 1:
-        raise CrystalNetError("The lattice must be (3, 3) finite rows in Å that span a cell. Correct it.")
-    return lattice
 
 
 def check_counts(counts: Mapping[str, int]) -> None:

@@ -72,7 +72,7 @@ CHALLENGES = {
     "no swap neighbour": Challenge(withheld="swap neighbours"),
     "type withheld, analogues": Challenge(withheld="type", sources=ANALOGUES),
     "type withheld, network": Challenge(withheld="type", sources=("network",)),
-    "type withheld, phasing from the network": Challenge(withheld="type", sources=("phasing",)),
+    "type withheld, phasing from the network": Challenge(withheld="type", sources=("seeded",)),
     "type withheld, phasing from random starts": Challenge(withheld="type", sources=("random",)),
     "laboratory, to 120 degrees": Challenge("laboratory", sources=ANALOGUES),
     "laboratory, to 90 degrees": Challenge("laboratory", (10.0, 90.0), sources=ANALOGUES),
@@ -156,7 +156,7 @@ def _ranked(crystal, challenge, catalogue, networks, seconds):
     frames, candidates = Frames(observed), []
     network = (networks or {}).get(cells[0].family)
     for source in challenge.sources:
-        if found(candidates):
+        if found(candidates, frames):
             break
         candidates += propose(
             source, frames, knowledge, cells, catalogue, crystal.crystal_system, seconds, network=network

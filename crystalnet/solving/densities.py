@@ -23,14 +23,16 @@ from crystalnet.solving.atoms import atoms_from_density, pattern_distance
 from crystalnet.solving.candidates import Candidate
 from crystalnet.solving.catalogue import FILL, Catalogue
 from crystalnet.solving.frames import Frames
+from crystalnet.solving.groups import space_groups
 from crystalnet.solving.knowledge import Knowledge
 from crystalnet.solving.lattice import Cell, centrings
 from crystalnet.solving.observed import Observed
-from crystalnet.solving.phasing import phase, space_groups
+from crystalnet.solving.phasing import phase
 from crystalnet.solving.refinement import LAST_STAGE, STAGES, Trial, refine
 from crystalnet.solving.templates import Template
 
 STARTS = 4  # of each phasing; the network's answer and three samples; our choice
+PHASINGS = {"phasing": (2, 2), "seeded": (STARTS, 0), "random": (0, STARTS)}  # starts: network, random
 CONTENTS = 3  # cells, centrings and numbers of formula units that are tried, our choice
 LOCKED_IN = 0.05  # distance of unrefined atoms at which no other lattice is tried, our choice
 REFINED = 10  # atoms that are refined, our choice
@@ -57,8 +59,9 @@ def from_density(
         cells: that explain the peaks, the best first.
         catalogue: knows the volumes of elements.
         network: trained on canonical cells of profiles; None for random starts.
-        ways: 'network' takes the atoms of the network's density as they are; 'phasing' seeds dual-space
-            phasing with it and the measured amplitudes; 'random' begins with random phases.
+        ways: 'network' takes the atoms of the network's density as they are; the PHASINGS iterate with the
+            measured amplitudes: 'seeded' begins with the network's phases, 'random' with random ones, and
+            'phasing' with both, which succeed on different crystals.
         seconds: after which no further cell is begun, and nothing more refined.
         seed: of samples and random starts.
     """
@@ -69,18 +72,15 @@ def from_density(
         if "network" in ways and seeds is not None:
             for atoms in atoms_from_density(seeds[0].numpy(), lattice, counts):
                 found.append((pattern_distance(atoms, observed), atoms, "network"))
-        for way, origin in (
-            ("phasing", "phasing from the network"),
-            ("random", "phasing from random starts"),
-        ):
-            if way not in ways or (way == "phasing" and seeds is None) or time.perf_counter() > deadline:
+        for way, (n_seeds, n_random) in PHASINGS.items():
+            if way not in ways or time.perf_counter() > deadline or (n_seeds and seeds is None):
                 continue
-            start = {"seeds": seeds} if way == "phasing" else {"n_random": STARTS, "seed": seed}
+            start = {"seeds": seeds[:n_seeds] if n_seeds else None, "n_random": n_random, "seed": seed}
             try:
                 phased = phase(observed, lattice, counts, groups=space_groups(lattice, observed), **start)
             except CrystalNetError:
                 continue  # this lattice has none of the peaks, or no room for the atoms: no candidate
-            found += [(away, atoms, origin) for away, atoms in phased.atoms]
+            found += [(away, atoms, way) for away, atoms in phased.atoms]
             if found and min(away for away, *_ in found) < LOCKED_IN:
                 break
     return list(_refined(sorted(found, key=lambda entry: entry[0]), frames, deadline))

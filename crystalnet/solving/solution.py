@@ -21,7 +21,7 @@ from crystalnet.physics.diffraction import Peaks
 from crystalnet.solving.analogues import GOOD, analogues
 from crystalnet.solving.candidates import Candidate
 from crystalnet.solving.catalogue import Catalogue
-from crystalnet.solving.densities import from_density
+from crystalnet.solving.densities import PHASINGS, from_density
 from crystalnet.solving.frames import Frames
 from crystalnet.solving.knowledge import Knowledge
 from crystalnet.solving.lattice import Cell, find_cells
@@ -123,7 +123,7 @@ def solve(
         wavelength: Å, or a name such as 'CuKa', where the file does not say it.
         crystal_system: 'cubic', 'trigonal', 'hexagonal' or 'tetragonal'; all of them unless given.
         catalogue: of structures to look for analogues in; by default the embedded structure types.
-        sources: of candidates, some of SOURCES; 'random' begins phasing at random.
+        sources: of candidates, some of SOURCES; 'seeded' and 'random' are phasing with one kind of start.
         seconds: that each source may take.
         progress: show a progress bar.
         seed: of everything drawn.
@@ -151,7 +151,7 @@ def solve(
         frames, candidates = Frames(observed), []
         for source in sources:
             bar.set_description(source)
-            if not found(candidates):
+            if not found(candidates, frames):
                 candidates += propose(
                     source, frames, knowledge, cells, catalogue, crystal_system, seconds, seed
                 )
@@ -161,9 +161,17 @@ def solve(
     return Solution(name, observed, knowledge, cells, ranked, p, round(time.perf_counter() - started, 2), fit)
 
 
-def found(candidates: Sequence[Candidate]) -> bool:
-    """Whether no other source need be asked."""
-    return bool(candidates) and min(one.distance for one in candidates) < GOOD
+def found(candidates: Sequence[Candidate], frames: Frames) -> bool:
+    """Whether no other source need be asked: exact peaks are met, or measured ones confidently explained."""
+    if not candidates or min(one.distance for one in candidates) < GOOD:
+        return bool(candidates)
+    observed = frames.observed
+    return not observed.exact and confidence(distinct(candidates), observed) >= CONFIDENT
+
+
+def confidence(ranked: Sequence[Candidate], observed: Observed) -> float:
+    """The probability that the first of `distinct` candidates is right; 0 if there is none."""
+    return float(probability(features(ranked, len(observed.s)))) if ranked else 0.0
 
 
 def propose(
@@ -187,8 +195,8 @@ def propose(
             frames, knowledge, cells, catalogue,
             system=crystal_system, seconds=seconds, seed=seed, fit_lattice=measured,
         )  # fmt: skip
-    if source not in (*SOURCES, "random"):
-        raise CrystalNetError(f"There is no source {source!r}. Choose some of {', '.join(SOURCES)}, random.")
+    if source not in (*SOURCES, *PHASINGS):
+        raise CrystalNetError(f"There is no source {source!r}. Choose some of {', '.join(SOURCES)}.")
     if not knowledge.is_complete:
         return []
     family = cells[0].family
