@@ -138,7 +138,7 @@ def _made(run: Run, system: str, cases: dict, bar: tqdm, kept: Record | None) ->
         tables["scores"]["neighbours"] = _neighbours(store, tables["scores"]["row"])
     manifest |= {split: len(store.indices(split)) for split in ("train", ALTERED, "val", "test")}
     manifest |= {"density_source": store.density_source, "split": run.params.data.split}
-    manifest["data_hash"] = store.digest
+    manifest["data_hash"] = kept.manifest["data_hash"] if kept else store.digest  # of the scores
     gallery = kept and kept.gallery
     tables["gallery"] = gallery or _gallery(run.trained(system).model, store, run.evaluation(system))
     return Record(run.params.profile, system, _portable(manifest), history, **tables)
