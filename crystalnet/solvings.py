@@ -6,7 +6,6 @@ import json
 import os
 import time
 from collections.abc import Iterable
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,6 @@ from tqdm.auto import tqdm
 from crystalnet.errors import CrystalNetError
 from crystalnet.params import Params, repository_root
 from crystalnet.provenance import code_digest, write_text
-from crystalnet.results import NAMES
 from crystalnet.solving.catalogue import Catalogue
 from crystalnet.solving.challenges import CHALLENGES, solved
 from crystalnet.solving.solution import NETWORKS
@@ -33,6 +31,10 @@ class Solvings(Trainings):
     The catalogue holds the training crystals. Where structure types are withheld, they are withheld from
     catalogue and network alike: crystals, catalogue and network are those of the variant UNSEEN.
     """
+
+    def __init__(self, params: Params, folder=None, progress: bool = True):
+        super().__init__(params, folder, progress)
+        self._catalogues: dict[str, Catalogue] = {}
 
     def challenge(self, system: str, name: str, split: str = "test") -> pd.DataFrame:
         """A row a crystal, see `challenges.solved`; `attrs['manifest']` says what made them.
@@ -70,7 +72,7 @@ class Solvings(Trainings):
                 with rows_path.open("a") as file:
                     file.write(json.dumps(row) + "\n")
             self.finish(place, started, **{k: v for k, v in key.items() if k != "crystals"})
-        table = pd.DataFrame(_read_rows(rows_path)).astype({k: str for k in NAMES if k == "material_id"})
+        table = pd.DataFrame(_read_rows(rows_path)).astype({"material_id": str})
         table.attrs["manifest"] = self.manifest(place)
         return table
 
@@ -79,10 +81,6 @@ class Solvings(Trainings):
         if system not in self._catalogues:
             self._catalogues[system] = Catalogue(self.cleaned(system).splits["train"], self.progress)
         return self._catalogues[system]
-
-    @cached_property
-    def _catalogues(self) -> dict[str, Catalogue]:
-        return {}
 
     def all_challenges(self, split: str = "test") -> dict[tuple[str, str], pd.DataFrame]:
         """Every challenge that the settings name, of every system."""

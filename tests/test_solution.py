@@ -24,7 +24,7 @@ from crystalnet.solving.frames import Frames
 from crystalnet.solving.knowledge import Knowledge
 from crystalnet.solving.lattice import Cell, find_cells
 from crystalnet.solving.observed import Observed
-from crystalnet.solving.ranking import WEIGHTS
+from crystalnet.solving.ranking import CONFIDENT, WEIGHTS
 from crystalnet.solving.report import report, write_report
 from crystalnet.solving.simulation import simulated
 from crystalnet.solving.solution import Solution, embedded, solve
@@ -208,3 +208,21 @@ def test_tables_of_challenges():
     with pytest.raises(ValueError, match="Too few"):
         calibrated(rows.head(6))
     assert WEIGHTS.shape == weights.shape
+
+
+def test_the_package_s_probability_is_that_of_the_kept_rows():
+    kept, manifest = read_challenges()
+    validation = kept[kept["split"] == "val"]
+    assert np.allclose(calibrated(validation), WEIGHTS, atol=1e-3)
+    made = {tuple(name.split(", ", 2)) for name in manifest}
+    assert made == set(kept[["split", "system", "challenge"]].itertuples(index=False, name=None))
+    assert set(kept["challenge"]) <= set(CHALLENGES)
+
+
+def test_no_impostor_of_the_test_set_is_confident():
+    kept, _ = read_challenges()
+    impostors = kept[
+        kept["challenge"].map(lambda name: bool(CHALLENGES[name].impostor)) & (kept["split"] == "test")
+    ]
+    assert len(impostors) > 50 and not impostors["top_1"].any()
+    assert (with_confidence(impostors, WEIGHTS)["confidence"] < CONFIDENT).all()

@@ -11,14 +11,8 @@ from some_crystals import rock_salt
 from crystalnet.errors import CrystalNetError
 from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.density import promolecule_cmed
-from crystalnet.solving.atoms import (
-    Orbits,
-    assignments,
-    atoms_from_density,
-    electrons_within,
-    pattern_distance,
-    symmetric_forms,
-)
+from crystalnet.solving.assignment import Orbits, assignments
+from crystalnet.solving.atoms import atoms_from_density, electrons_within, pattern_distance, symmetric_forms
 from crystalnet.solving.observed import Observed
 
 PEROVSKITE = Structure(

@@ -88,7 +88,10 @@ def calibrated(validation: pd.DataFrame) -> np.ndarray:
 
 
 def challenge_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """A row a challenge: shares of crystals solved, confident ones and how many of these are right."""
+    """A row a challenge: shares of crystals solved, confident ones and how many of these are right.
+
+    'rms' is the median of `StructureMatcher`'s displacement, in units of (volume / atoms)^1/3.
+    """
 
     def summary(part: pd.DataFrame) -> pd.Series:
         sure = part["confidence"] >= CONFIDENT
@@ -99,7 +102,7 @@ def challenge_table(rows: pd.DataFrame) -> pd.DataFrame:
                 "top 5": part["top_5"].mean(),
                 "top 20": part["top_20"].mean(),
                 "tight, top 1": part["tight_1"].mean(),
-                "displacement": part["rms_1"].median(),
+                "rms": part["rms_1"].median(),
                 "confident": sure.mean(),
                 "of these right": part.loc[sure, "top_1"].mean() if sure.any() else np.nan,
                 "AUC": auc(part["confidence"], part["top_1"]),
@@ -107,7 +110,8 @@ def challenge_table(rows: pd.DataFrame) -> pd.DataFrame:
             }
         )
 
-    return rows.groupby("challenge", sort=False)[rows.columns.tolist()].apply(summary)
+    table = rows.groupby("challenge", sort=False)[rows.columns.tolist()].apply(summary)
+    return table.astype({"crystals": int})
 
 
 def auc(confidence, right) -> float:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import moyopy
 import numpy as np
@@ -30,6 +29,7 @@ from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.density import BOHR
 from crystalnet.physics.diffraction import powder_peaks
 from crystalnet.physics.tables import ATOMIC_NUMBERS, valence
+from crystalnet.solving.assignment import LIGHTEST, Orbits, assignments
 from crystalnet.solving.groups import IDENTITY, Operations, checked_lattice
 from crystalnet.solving.observed import REACH, Observed, distance
 
@@ -38,18 +38,9 @@ SHARP_BALL = 0.35  # Å, our choice: about the half width of a point seen to d =
 APART = 0.95  # Å, our choice: nearer peaks are one; of bonds only H-H is shorter
 SNAP = 0.45  # Å, our choice: a peak this near to its own image is on the special position between them
 SPACING = 0.2  # Å, our choice: maps are interpolated to this, so that parabolas find the tops of peaks
-LIGHTEST = 0.3  # of the lightest element's expected weight, our choice: below are no atoms
 MORE = 3  # times as many peaks as atoms are looked at, our choice
-SURVIVORS = 200  # descriptions that each step of the search keeps, our choice
 TOLERANCES = (0.5, 0.35, 0.2, 0.1, 0.05)  # Å, our choice: the symmetry that is looked for
 LOW_RESOLUTION = 0.45  # 1/Å of s, our choice: positions that are off by 0.1 Å still agree there
-
-
-class Orbits(NamedTuple):
-    """Peaks by falling weight: fractional coordinates (k, 3) of each one's images, and the weights (O,)."""
-
-    coords: list[np.ndarray]
-    weights: np.ndarray
 
 
 def atoms_from_density(
@@ -178,39 +169,6 @@ def electrons_within(symbol: str, radius: float) -> float:
     whole = atom.coefficients * (np.pi / atom.exponents) ** 1.5
     inside = np.array([math.erf(value) for value in x]) - 2 / math.sqrt(math.pi) * x * np.exp(-(x**2))
     return float(whole @ inside)
-
-
-def assignments(
-    found: Orbits,
-    counts: Mapping[str, int],
-    expected: Mapping[str, float],
-    most,
-    scaled: bool,
-    complete: bool,
-) -> list[tuple]:
-    """For each orbit its element or None, the likeliest assignments first; `scaled`: on a scale not known."""
-    symbols = sorted(counts, key=lambda symbol: -expected[symbol])
-    n_left = tuple(counts[symbol] for symbol in symbols)
-    wanted = np.array([expected[symbol] for symbol in symbols])
-    sizes, weights = [len(coords) for coords in found.coords], found.weights
-    if scaled:
-        each, ranked = np.repeat(weights, sizes), np.repeat(wanted, n_left)
-        n = min(len(each), len(ranked))
-        weights = weights * (ranked[:n].sum() / max(each[:n].sum(), 1e-12))
-    states = [(0.0, n_left, ())]  # the cost so far, the atoms left of each element, the labels
-    for size, weight in zip(sizes, weights, strict=True):
-        following: dict[tuple, list] = {}
-        for cost, left, labels in states:
-            following.setdefault(left, []).append((cost + size * weight**2, left, (*labels, None)))
-            for k in range(len(symbols)) if weight > LIGHTEST * wanted[-1] else ():
-                if left[k] >= size:
-                    after = (*left[:k], left[k] - size, *left[k + 1 :])
-                    misfit = cost + size * (weight - wanted[k]) ** 2
-                    following.setdefault(after, []).append((misfit, after, (*labels, symbols[k])))
-        # an atom that is still to come costs what it would if it never came
-        best = [state for same in following.values() for state in sorted(same, key=lambda x: x[0])[:most]]
-        states = sorted(best, key=lambda state: state[0] + np.dot(state[1], wanted**2))[:SURVIVORS]
-    return [labels for _, left, labels in states if not (complete and any(left))][:most]
 
 
 def symmetric_forms(atoms: Atoms) -> list[Atoms]:

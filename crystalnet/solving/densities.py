@@ -7,7 +7,7 @@ and the peaks that are absent leave fewer; all that remain are tried.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import moyopy
 import numpy as np
@@ -83,7 +83,7 @@ def from_density(
             found += [(away, atoms, way) for away, atoms in phased.atoms]
             if found and min(away for away, *_ in found) < LOCKED_IN:
                 break
-    return list(_refined(sorted(found, key=lambda entry: entry[0]), frames, deadline))
+    return _refined(sorted(found, key=lambda entry: entry[0]), frames, deadline)
 
 
 def primitive(cell: Cell, centring: str) -> np.ndarray:
@@ -101,7 +101,7 @@ def _answers(network: DensityNetwork, observed: Observed, knowledge: Knowledge, 
 
 def _contents(
     observed: Observed, knowledge: Knowledge, cells: Sequence[Cell], catalogue: Catalogue
-) -> Iterator[tuple[np.ndarray, Mapping[str, int]]]:
+) -> list[tuple[np.ndarray, Mapping[str, int]]]:
     """Primitive lattices with the atoms that they may hold, the likeliest first."""
     unit, each = knowledge.formula, catalogue.volume(knowledge.formula)
     offers = []
@@ -114,10 +114,10 @@ def _contents(
                 if FILL[0] < volume / (units * each) < FILL[1] and units * sum(unit.values()) <= MOST_ATOMS:
                     offers.append((place + 5 * misfit, lattice, {k: n * units for k, n in unit.items()}))
     offers.sort(key=lambda offer: offer[0])
-    return iter([offer[1:] for offer in offers[:CONTENTS]])
+    return [offer[1:] for offer in offers[:CONTENTS]]
 
 
-def _refined(found, frames: Frames, deadline: float) -> Iterator[Candidate]:
+def _refined(found, frames: Frames, deadline: float) -> list[Candidate]:
     """The best atoms as candidates, refined, best first."""
     candidates, measured = [], not frames.observed.exact
     for _, atoms, origin in found[:REFINED]:
@@ -129,4 +129,4 @@ def _refined(found, frames: Frames, deadline: float) -> Iterator[Candidate]:
         if time.perf_counter() < deadline:
             trial = refine(trial, frames, STAGES + LAST_STAGE, measured, measured)
         candidates.append(Candidate.of(trial, origin, frames))
-    yield from sorted(candidates, key=lambda candidate: candidate.score)
+    return sorted(candidates, key=lambda candidate: candidate.score)
