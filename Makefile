@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 TORCH := $(shell sed -n 's/.*"\(torch==[^"]*\)".*/\1/p' pyproject.toml)
 
-.PHONY: help book results solved test lint lab clean
+.PHONY: help book results solved sweep test lint lab clean
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 17
 
@@ -16,6 +16,9 @@ results: .venv/installed  ## train, evaluate and publish a profile into book/res
 
 solved: .venv/installed  ## solve the crystals of a profile and keep the rows in book/solved
 	@$(BIN)/python book/publish.py --profile $(PROFILE) --challenges
+
+sweep: .venv/installed  ## score many settings: PROFILES="quick real" VARY="model.width=32,64"
+	@$(BIN)/python book/sweep.py $(or $(PROFILES),$(PROFILE)) --vary $(VARY)
 
 test: .venv/installed  ## run the tests
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2

@@ -28,6 +28,7 @@ from nbformat import NotebookNode
 from traitlets.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "crystalnet"
 READ = (".py", ".json", ".yaml", ".csv", ".npz", ".safetensors")  # what chapters read
 PLOTLY = "application/vnd.plotly.v1+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -58,7 +59,7 @@ def run(source: Path, params: Path, executed: Path, fresh: bool) -> str:
     A failure ends the build with the chapter's name and the error as the notebook shows it: one line for a
     CrystalNetError, the cell's traceback otherwise. What had run until then stays in _build/running.
     """
-    package = sorted(f for f in (ROOT / "crystalnet").rglob("*") if f.suffix in READ)
+    package = sorted(f for f in PACKAGE.rglob("*") if f.suffix in READ)
     beside = sorted(f for f in source.parent.rglob("*") if f.suffix in READ)  # published numbers, results
     key = fingerprint([source, params, *package, *beside])
     if executed.exists() and not fresh and nbformat.read(executed, 4).metadata.get("fingerprint") == key:
@@ -149,7 +150,13 @@ def build_pages(book: Path, names: list[str]) -> Path:
         sys.exit("The pages were not built. The warnings above say why (:20004 is cell 2, line 4).")
     for name in names:  # the page's download button gives the notebook that JupyterLab can show
         shutil.copy(executed_path(book, name), html / "_sources")
+    shutil.copytree(PACKAGE, html / "_sources" / PACKAGE.name, ignore=but_source)  # chapters link to it
     return html / "index.html"
+
+
+def but_source(folder: str, names: list[str]) -> list[str]:
+    """What is neither a folder nor a module, as `shutil.copytree` asks."""
+    return [n for n in names if n == "__pycache__" or not (n.endswith(".py") or Path(folder, n).is_dir())]
 
 
 def executed_path(book: Path, name: str) -> Path:

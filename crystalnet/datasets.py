@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from crystalnet.cluster import cluster
 from crystalnet.data.building import build_store
 from crystalnet.data.canonical import canonical
 from crystalnet.data.cleaned import Cleaned, clean
@@ -210,17 +211,5 @@ def _executor(scheduler: str | None) -> Iterator[dict]:
     if scheduler is None:
         yield {}
         return
-    from distributed import Client
-
-    try:
-        client = Client(scheduler, timeout="5s")
-    except (OSError, TimeoutError, ValueError) as error:
-        raise CrystalNetError(
-            f"No Dask scheduler answers at data.scheduler {scheduler!r} ({error}). Start one"
-            " (dask scheduler), or set it to null."
-        ) from None
-    with client:
-        workers = sum(client.ncores().values())
-        if not workers:
-            raise CrystalNetError(f"The scheduler {scheduler} has no workers. Start some (dask worker).")
-        yield {"executor": client.get_executor(pure=False), "workers": workers}
+    with cluster(scheduler) as client:
+        yield {"executor": client.get_executor(pure=False), "workers": sum(client.ncores().values())}

@@ -11,6 +11,7 @@ CrystalSystem = Literal[
 ]
 Level = Literal["baseline", "no_ratios", "drop_element", "no_formula"]
 MIXED = "bf16-mixed"  # the precision that multiplies in bfloat16
+PAPER = {"json_schema_extra": {"source": "paper or its code"}}  # where a default comes from; others are ours
 
 
 class Group(BaseModel):
@@ -25,7 +26,7 @@ class DataParams(Group):
         description="'prototypes' (embedded), 'materials_project' (with a key), or a file or folder",
     )
     crystal_systems: tuple[CrystalSystem, ...] = Field(
-        ("cubic", "trigonal"), description="one model for each"
+        ("cubic", "trigonal"), description="one model for each", **PAPER
     )
     n_crystals: int | None = Field(
         None, ge=10, description="at most so many are read for each crystal system; null: all"
@@ -46,7 +47,7 @@ class DataParams(Group):
     density: Literal["promolecule", "dft", "available"] = Field(
         "available", description="'available': DFT for crystals that bring one, promolecule for all others"
     )
-    n_grid: int = Field(50, ge=14, description="voxels an axis of a CMED")
+    n_grid: int = Field(50, ge=14, description="voxels an axis of a CMED", **PAPER)
     chgcar_method: Literal["fourier", "paper"] = Field("fourier", description="how a CHGCAR becomes a CMED")
     variations: int = Field(
         0, ge=0, description="altered copies of each training crystal, promolecules all, to train on as well"
@@ -69,16 +70,20 @@ class FilmParams(Group):
     """Size of the paper's network (paper, Fig. 6)."""
 
     field: Literal["film"] = Field("film", description="density by a coordinate network, as in the paper")
-    width: int = Field(512, ge=8, description="embedding size; every other linear layer scales with it")
-    growth: int = Field(8, ge=1, description="channels each convolution of the pattern encoder adds")
-    n_frequencies: int = Field(128, ge=1, description="Fourier features of a position")
-    frequency_scale: float = Field(3.0, gt=0, description="standard deviation of random frequencies")
-    frequencies: Literal["random", "periodic"] = Field(
-        "random", description="'random' as in the paper, or integer vectors that repeat with the lattice"
+    width: int = Field(
+        512, ge=8, description="embedding size; every other linear layer scales with it", **PAPER
     )
-    n_blocks: int = Field(3, ge=0, description="blocks of the density regressor")
+    growth: int = Field(8, ge=1, description="channels each convolution of the pattern encoder adds", **PAPER)
+    n_frequencies: int = Field(128, ge=1, description="Fourier features of a position", **PAPER)
+    frequency_scale: float = Field(3.0, gt=0, description="standard deviation of random frequencies", **PAPER)
+    frequencies: Literal["random", "periodic"] = Field(
+        "random",
+        description="'random' as in the paper, or integer vectors that repeat with the lattice",
+        **PAPER,
+    )
+    n_blocks: int = Field(3, ge=0, description="blocks of the density regressor", **PAPER)
     sigma: Literal["signed", "positive"] = Field(
-        "signed", description="the bare output of its encoder as in the paper, or through a softplus"
+        "signed", description="the bare output of its encoder as in the paper, or through a softplus", **PAPER
     )
 
 
@@ -99,7 +104,7 @@ class SpectralParams(Group):
     elements: Literal["properties", "fractions"] = Field(
         "properties", description="what the elements are like, or their fractions alone"
     )
-    dropout: float = Field(0.15, ge=0, lt=1)
+    dropout: float = Field(0.15, ge=0, lt=1, description="share of hidden values left out in training")
 
 
 NO_NUMBERS = {"checkpoint_seconds"}  # settings of training that change no weight
@@ -108,28 +113,39 @@ NO_NUMBERS = {"checkpoint_seconds"}  # settings of training that change no weigh
 class TrainingParams(Group):
     """Loss, schedule, points, augmentation, validation (paper, 'Training Process')."""
 
-    epochs: int = Field(1500, ge=1)
-    batch_size: int = Field(128, ge=2, description="crystals a step")
-    strata: int = Field(10, ge=1, description="strata^3 points a crystal and step")
-    points: Literal["own", "shared"] = Field("own", description="drawn for each crystal, or once a step")
+    epochs: int = Field(1500, ge=1, description="passes over the training crystals", **PAPER)
+    batch_size: int = Field(128, ge=2, description="crystals a step", **PAPER)
+    strata: int = Field(10, ge=1, description="strata^3 points a crystal and step", **PAPER)
+    points: Literal["own", "shared"] = Field(
+        "own", description="drawn for each crystal, or once a step", **PAPER
+    )
     loss: Literal["density", "amplitude"] = Field(
-        "density", description="mean error of the density, or errors of its square root, crystal by crystal"
+        "density",
+        description="mean error of the density, or errors of its square root, crystal by crystal",
+        **PAPER,
     )
-    learning_rate: float = Field(1e-3, gt=0)
-    lowest_learning_rate: float = Field(1e-6, gt=0, description="where each cosine cycle ends")
-    restart_epochs: int = Field(100, ge=1, description="length of the first cosine cycle")
-    restart_factor: int = Field(2, ge=1, description="each cycle is so many times longer")
-    weight_decay: float = Field(0.0, ge=0, description="decoupled from the gradient (AdamW)")
+    learning_rate: float = Field(1e-3, gt=0, description="where each cosine cycle begins (Adam)", **PAPER)
+    lowest_learning_rate: float = Field(1e-6, gt=0, description="where each cosine cycle ends", **PAPER)
+    restart_epochs: int = Field(100, ge=1, description="length of the first cosine cycle", **PAPER)
+    restart_factor: int = Field(2, ge=1, description="each cycle is so many times longer", **PAPER)
+    weight_decay: float = Field(0.0, ge=0, description="decoupled from the gradient (AdamW)", **PAPER)
     largest_gradient: float | None = Field(None, gt=0, description="longer gradients are cut to this norm")
-    kl_weight: float = Field(0.05, ge=0)
-    max_shift_bins: int = Field(
-        3, ge=0, description="of the pattern: 3 are 0.5 degrees; on a log d axis the crystal is stretched"
+    kl_weight: float = Field(
+        0.05, ge=0, description="of the KL term, beside the error of the density", **PAPER
     )
-    noise: float = Field(1e-3, ge=0, description="of pattern and composition")
-    validate_every: int = Field(1, ge=1, description="epochs")
-    val_samples: int = Field(2, ge=1)
-    val_grid: int = Field(25, ge=7)
-    max_val: int | None = Field(250, ge=1)
+    max_shift_bins: int = Field(
+        3,
+        ge=0,
+        description="of the pattern: 3 are 0.5 degrees; on a log d axis the crystal is stretched",
+        **PAPER,
+    )
+    noise: float = Field(1e-3, ge=0, description="of pattern and composition", **PAPER)
+    validate_every: int = Field(1, ge=1, description="epochs", **PAPER)
+    val_samples: int = Field(2, ge=1, description="guesses a validation crystal", **PAPER)
+    val_grid: int = Field(25, ge=7, description="voxels an axis in validation", **PAPER)
+    max_val: int | None = Field(
+        250, ge=1, description="first so many validation crystals; null: all", **PAPER
+    )
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = Field(
         "cpu", description="'auto' takes a GPU if there is one"
     )
@@ -148,8 +164,8 @@ class TrainingParams(Group):
 class EvaluationParams(Group):
     """Test-time protocol (paper, 'Evaluation Setup')."""
 
-    n_samples: int = Field(5, ge=1, description="guesses of the 'paper' protocol")
-    max_test: int | None = Field(500, ge=1, description="first so many test crystals")
+    n_samples: int = Field(5, ge=1, description="guesses of the 'paper' protocol", **PAPER)
+    max_test: int | None = Field(500, ge=1, description="first so many test crystals; null: all", **PAPER)
     seed: int = Field(0, description="of the guesses")
     precision: Literal["32-true", "bf16-mixed"] = Field("32-true", description="of the network's answers")
     densities: str | None = Field(
@@ -165,15 +181,19 @@ class AblationParams(Group):
     Whatever is not here is as in `training` and `evaluation`.
     """
 
-    levels: tuple[Level, ...] = Field(("baseline", "no_ratios", "drop_element", "no_formula"))
+    levels: tuple[Level, ...] = Field(
+        ("baseline", "no_ratios", "drop_element", "no_formula"),
+        description="what is known of the composition, a network each",
+        **PAPER,
+    )
     variants: dict[str, dict[str, dict[str, Any]]] = Field(
         {}, description="changes to measure beside the baseline level: {name: {group: {key: value}}}"
     )
-    epochs: int = Field(700, ge=1)
-    strata: int = Field(8, ge=1)
-    val_samples: int = Field(1, ge=1)
-    n_samples: int = Field(3, ge=1)
-    max_test: int | None = Field(500, ge=1)
+    epochs: int = Field(700, ge=1, description="in the place of training.epochs", **PAPER)
+    strata: int = Field(8, ge=1, description="in the place of training.strata", **PAPER)
+    val_samples: int = Field(1, ge=1, description="in the place of training.val_samples", **PAPER)
+    n_samples: int = Field(3, ge=1, description="in the place of evaluation.n_samples", **PAPER)
+    max_test: int | None = Field(500, ge=1, description="in the place of evaluation.max_test", **PAPER)
 
 
 class SolvingParams(Group):
