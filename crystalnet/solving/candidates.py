@@ -1,7 +1,15 @@
-"""Answers to a pattern: a structure, where it comes from, and how well it explains what was measured."""
+r"""Answers to a pattern: a structure, where it comes from, and how well it explains what was measured.
+
+Candidates are ranked by Schwarz's criterion (Annals of Statistics 6, 461, 1978), halved and for each peak:
+
+    score = ln distance + k ln n / (2 n),    k free coordinates and occupied sites, n peaks
+
+A subgroup explains a pattern always as well as its group, and with errors of measurement a little better.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from crystalnet.errors import CrystalNetError
@@ -12,7 +20,7 @@ from crystalnet.solving.templates import Template
 LOW, MIDDLE, WIDE = 0.45, 0.9, 1.2  # highest s, 1/Å, that candidates are screened, chosen and confirmed by
 
 TOLERANCES = 0.05, 0.1, 0.2, 0.3  # Å within which higher symmetry is looked for, our choice
-AS_GOOD, NEARLY = 1.1, 2e-3  # factor, and distance, by which fewer parameters may explain less; our choice
+LEAST_DISTANCE = 1e-3  # below it two patterns are equal for our purpose
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,16 +32,19 @@ class Candidate:
         origin: 'analogue of ...', 'network', 'phasing'.
         distance: from the measured amplitude up to s = MIDDLE, 0 to 1.
         distance_wide: the same up to s = WIDE; peaks at high angles tell small shifts.
+        n_peaks: of the pattern.
     """
 
     trial: Trial
     origin: str
     distance: float
     distance_wide: float
+    n_peaks: int
 
     @classmethod
     def of(cls, trial: Trial, origin: str, frames: Frames) -> Candidate:
-        return cls(trial, origin, trial.distance(frames, MIDDLE), trial.distance(frames, WIDE))
+        near, wide = (trial.distance(frames, highest) for highest in (MIDDLE, WIDE))
+        return cls(trial, origin, near, wide, len(frames.observed.s))
 
     def refined(self, trial: Trial, frames: Frames) -> Candidate:
         """The better of this and a refined trial of it."""
@@ -41,7 +52,7 @@ class Candidate:
         return new if new.score < self.score else self
 
     def simplified(self, frames: Frames) -> Candidate:
-        """The same structure with the highest symmetry that explains the pattern about as well.
+        """The same structure with the symmetry that explains the pattern best for its number of parameters.
 
         Templates of low symmetry reach structures of higher ones: a cinnabar of the right proportions is rock
         salt. Without the symmetry its needless parameters would fit errors of the measurement.
@@ -59,11 +70,11 @@ class Candidate:
             new = Candidate.of(
                 refine(trial, frames, STAGES + LAST_STAGE, measured, measured), self.origin, frames
             )
-            if new.score < AS_GOOD * self.score + NEARLY:
-                best = new
+            best = min(best, new, key=lambda either: either.score)
         return best
 
     @property
     def score(self) -> float:
         """What candidates are ranked by, the smaller the better."""
-        return self.distance + 0.5 * self.distance_wide
+        explained = max((self.distance + 0.5 * self.distance_wide) / 1.5, LEAST_DISTANCE)
+        return math.log(explained) + self.trial.n_parameters * math.log(self.n_peaks) / (2 * self.n_peaks)

@@ -101,8 +101,8 @@ def solved(
     Returns:
         material_id, formula, space_group, atoms, top_1, top_5, top_20 (StructureMatcher's defaults), tight_1,
         rms_1 (its root mean square displacement, nan if not right), distance, lead and freedom (see
-        `ranking.features`), origin, found_group, seconds, outcome ('answer', 'no cell', 'no peaks', 'no
-        candidate').
+        `ranking.features`), peaks (of the pattern), origin, found_group, seconds, outcome ('answer', 'no
+        cell', 'no peaks', 'no candidate').
     """
     row = {
         "material_id": crystal.material_id,
@@ -111,11 +111,12 @@ def solved(
         "atoms": len(crystal.atoms.symbols),
         **dict.fromkeys(("top_1", "top_5", "top_20", "tight_1"), 0),
         **dict.fromkeys(("rms_1", "distance", "lead", "freedom"), np.nan),
+        "peaks": 0,
         "origin": "",
         "found_group": 0,
     }
     started = time.perf_counter()
-    ranked, n_peaks, outcome = _ranked(crystal, challenge, catalogue, networks, seconds)
+    ranked, outcome = _ranked(crystal, challenge, catalogue, networks, seconds)
     row |= {"seconds": round(time.perf_counter() - started, 2), "outcome": outcome}
     if not ranked:
         return row
@@ -124,7 +125,7 @@ def solved(
         not challenge.impostor and matcher.fit(truth, structure_of(one.trial.atoms)) for one in ranked[:20]
     ]
     first = structure_of(ranked[0].trial.atoms)
-    _, distance, lead, freedom = features(ranked, n_peaks)
+    _, distance, lead, freedom = features(ranked)
     row |= {
         "top_1": int(right[0]),
         "top_5": int(any(right[:5])),
@@ -134,6 +135,7 @@ def solved(
         "distance": float(np.exp(distance)),
         "lead": float(np.exp(lead)),
         "freedom": float(freedom),
+        "peaks": ranked[0].n_peaks,
         "origin": ranked[0].origin,
         "found_group": ranked[0].trial.template.space_group,
     }
@@ -145,11 +147,11 @@ def _ranked(crystal, challenge, catalogue, networks, seconds):
     try:
         observed = observation(crystal, challenge, other)
     except CrystalNetError:
-        return [], 0, "no peaks"
+        return [], "no peaks"
     try:
         cells = find_cells(observed, FAMILIES[crystal.crystal_system])
     except CrystalNetError:
-        return [], 0, "no cell"
+        return [], "no cell"
     told = other if challenge.impostor == "formula" else crystal
     knowledge = known(told, challenge.composition)
     catalogue = remaining(crystal, challenge.withheld, catalogue)
@@ -162,7 +164,7 @@ def _ranked(crystal, challenge, catalogue, networks, seconds):
             source, frames, knowledge, cells, catalogue, crystal.crystal_system, seconds, network=network
         )
     ranked = chosen(candidates, frames)
-    return ranked, len(observed.s), "answer" if ranked else "no candidate"
+    return ranked, "answer" if ranked else "no candidate"
 
 
 def observation(crystal: Crystal, challenge: Challenge, other: Crystal | None = None) -> Observed:

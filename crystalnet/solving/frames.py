@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from crystalnet.physics.tables import form_factor
 from crystalnet.solving.observed import REACH, STEP, Observed, distance
@@ -40,6 +41,8 @@ class Frame:
         self.measured = observed.amplitude[: self.n]
         _, first, self._ring = np.unique(np.round(self.s / SAME_RING), return_index=True, return_inverse=True)
         self._ring_s = self.s[first]
+        self._sums = csr_array((np.ones(len(hkl)), (self._ring, np.arange(len(hkl)))))
+        self._dark = ~observed.has_peak(self.s)
         self._form_factors: dict[str, np.ndarray] = {}
 
     def form_factor(self, symbol: str) -> np.ndarray:
@@ -61,9 +64,20 @@ class Frame:
     def distance(self, symbols, frac_coords: np.ndarray, b_factor: float = 0.0) -> float:
         """How far the calculated amplitude is from the measured one, 0 to 1 (see `observed.distance`)."""
         intensity = self.intensity(symbols, self.waves(frac_coords), b_factor)
-        rings = np.bincount(self._ring, intensity)
-        seen = self.observed.seen(self._ring_s, rings) > 0  # what was too weak is no part of a measured list
-        return distance(np.sqrt(self.smearing @ (intensity * seen[self._ring])), self.measured)
+        return distance(np.sqrt(self.smearing @ (intensity * self.visible(intensity) ** 2)), self.measured)
+
+    def visible(self, intensity: np.ndarray) -> np.ndarray:
+        r"""The part (H, ...) of each amplitude that should have been seen, of intensities (H, ...).
+
+        Where no peak was measured a weak one may hide: of its amplitude \sqrt(I) only what exceeds the
+        faintest visible one contradicts the measurement. Elsewhere the part is 1.
+        """
+        parts = np.ones(intensity.shape)
+        if self._dark.any():
+            rings = self._sums @ intensity
+            hidden = np.sqrt(self.observed.faintest(self._ring_s, rings) / np.maximum(rings, 1e-30))
+            parts[self._dark] = np.maximum(0, 1 - hidden)[self._ring[self._dark]]
+        return parts
 
     def distances(self, fillings: list[dict[str, str]], symbols, frac_coords: np.ndarray) -> np.ndarray:
         """The same for many fillings at once, (K,): each says what the template's elements become."""
@@ -75,7 +89,7 @@ class Frame:
             f = np.stack([self.form_factor(filling[element]) for filling in fillings], axis=1)
             amplitude += f * total[:, None]
         intensity = self.multiplicity[:, None] * (amplitude.real**2 + amplitude.imag**2)
-        curves = np.sqrt(self.smearing @ intensity)
+        curves = np.sqrt(self.smearing @ (intensity * self.visible(intensity) ** 2))
         norms = np.linalg.norm(curves, axis=0) * np.linalg.norm(self.measured)
         cosines = self.measured @ curves / np.maximum(norms, 1e-30)
         return np.sqrt(np.maximum(0, 1 - cosines**2))

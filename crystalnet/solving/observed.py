@@ -26,6 +26,7 @@ from crystalnet.physics.diffraction import (
 )
 
 STEP = 1 / 1456  # 1/Å of s, our choice: 2048 points up to the highest s of Mo K-alpha
+RESOLVED = 0.35 * STEP  # two peaks of a list, our choice: 0.04 degrees of two_theta with Cu at 40
 REACH = 3.5  # standard deviations over which a peak is drawn
 EDGE = 1e-9  # 1/Å, rounding: a peak on the border counts
 SHARP = 1.2  # standard deviation of a peak in steps, our choice: 0.14 degrees of two_theta with Cu at 40
@@ -43,6 +44,7 @@ class Observed:
         weakest: intensity, as a part of the strongest peak's and with the Lorentz-polarisation factor, below
             which a peak was not seen.
         width: standard deviation of the peaks that curves are compared with, 1/Å of s.
+        resolved: how far two peaks must be apart to be seen as two, 1/Å of s.
         exact: positions and intensities are calculated, so that there is no error to allow for.
     """
 
@@ -53,6 +55,7 @@ class Observed:
     wavelength: float = MO_K_ALPHA
     weakest: float = INTENSITY_TOLERANCE / 100
     width: float = SHARP * STEP
+    resolved: float = RESOLVED
     exact: bool = False
 
     @classmethod
@@ -129,12 +132,17 @@ class Observed:
         columns = np.broadcast_to(np.arange(len(place))[:, None], steps.shape)
         return csr_array((height[kept], (steps[kept], columns[kept])), shape=(n, len(place)))
 
-    def seen(self, s: np.ndarray, intensity: np.ndarray) -> np.ndarray:
-        """The intensities (P,) with those set to 0 that the measurement would not have shown."""
-        with_factor = intensity * lp_factor(s, self.wavelength)
+    def has_peak(self, s: np.ndarray) -> np.ndarray:
+        """Whether a peak was measured at each s (P,), 1/Å, or one that it could not be told from."""
+        after = np.searchsorted(self.s, s).clip(1, len(self.s) - 1)
+        apart = np.minimum(np.abs(self.s[after - 1] - s), np.abs(self.s[after] - s))
+        return apart < self.resolved
+
+    def faintest(self, s: np.ndarray, intensity: np.ndarray) -> np.ndarray:
+        """At each s (P,) the intensity (P, ...) that a peak needs to be seen, in patterns (P, ...)."""
+        factor = lp_factor(s, self.wavelength).reshape(-1, *[1] * (intensity.ndim - 1))
         inside = (s >= self.low - EDGE) & (s <= self.high + EDGE)
-        strongest = with_factor[inside].max(initial=0)
-        return np.where(with_factor > self.weakest * strongest, intensity, 0)
+        return self.weakest * (intensity * factor)[inside].max(0, initial=0) / factor
 
 
 def lp_factor(s: np.ndarray, wavelength: float) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 from crystalnet.data.measured import Measured, checked, wavelength_of
 from crystalnet.errors import CrystalNetError
 from crystalnet.physics.diffraction import INTENSITY_TOLERANCE, Peaks
-from crystalnet.solving.observed import SHARP, STEP, Observed
+from crystalnet.solving.observed import RESOLVED, SHARP, STEP, Observed
 from crystalnet.solving.peak_search import (
     GAUSSIAN,
     K_ALPHA_2,
@@ -33,6 +33,7 @@ from crystalnet.solving.peak_shapes import Lines, Shapes, curve_of, fitted
 CLEARLY = 0.85  # misfit without over that with K-alpha-2 below which there is none, our choice by simulations
 SURE = 8.0  # standard deviations of its area from which on a peak is hardly missed, our choice
 SAME = 0.4  # full widths, our choice: nearer peaks can't be told apart
+HIDES = 0.8  # full widths beside a peak within which a weaker one hides, our choice
 MOST = 20  # points at equal steps over those measured, our choice: more are made up
 _TOO_FEW = "{}: fewer than two peaks stand out of the noise. Measure for longer, or over more angles."
 
@@ -67,12 +68,14 @@ class PeakFit:
         # the median over the curves that are compared, which are roots of intensities
         order, share = np.argsort(spread), np.sqrt(peaks.area)
         middle = np.searchsorted(share[order].cumsum(), share.sum() / 2)
+        width = float(spread[order][middle])
         return Observed.of_peaks(
             Peaks(peaks.centre, peaks.area, self.wavelength / (2 * np.sin(half))),
             self.wavelength,
             (float(measured[0]), float(measured[-1])),
             weakest=self.weakest,
-            width=max(SHARP * STEP, float(spread[order][middle])),
+            width=max(SHARP * STEP, width),
+            resolved=max(RESOLVED, HIDES * GAUSSIAN * width),
         )
 
 

@@ -3,8 +3,8 @@ r"""How sure an answer is, without knowing the truth.
     p = 1 / (1 + exp(-w . x)),    x = (1, ln distance, ln lead, free coordinates / peaks)
 
 A right structure explains the pattern well and clearly better than any other. `lead` is how many times
-farther the best different structure lies. Weights are fitted on validation crystals under the disturbances
-of chapter 9 (see `fitted`), never on test crystals.
+farther the best different structure lies, parameters counted (see `Candidate.score`). Weights are fitted on
+validation crystals under the disturbances of chapter 9 (see `fitted`), never on test crystals.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 
 from crystalnet.physics.atoms import Atoms
-from crystalnet.solving.candidates import Candidate
+from crystalnet.solving.candidates import LEAST_DISTANCE, Candidate
 
-LEAST_DISTANCE = 1e-3  # below it two patterns are equal for our purpose
 LARGEST_LEAD = 20.0  # our choice: more says no more
 CONFIDENT = 0.8  # probability from which on an answer is called confident, our choice
 COMPARED = 8  # candidates that are compared with the best, our choice
@@ -43,12 +42,13 @@ def distinct(candidates: Sequence[Candidate]) -> list[Candidate]:
     return kept
 
 
-def features(candidates: Sequence[Candidate], n_peaks: int) -> np.ndarray:
+def features(candidates: Sequence[Candidate]) -> np.ndarray:
     """What the probability of the first of `distinct` candidates is computed from, (4,)."""
-    first = max(candidates[0].distance, LEAST_DISTANCE)
-    second = max(candidates[1].distance, LEAST_DISTANCE) if len(candidates) > 1 else LARGEST_LEAD * first
-    lead = min(max(second / first, 1.0), LARGEST_LEAD)
-    return np.array([1.0, np.log(first), np.log(lead), candidates[0].trial.n_free / n_peaks])
+    first = candidates[0]
+    apart = candidates[1].score - first.score if len(candidates) > 1 else np.inf
+    lead = min(max(apart, 0.0), np.log(LARGEST_LEAD))
+    distance = np.log(max(first.distance, LEAST_DISTANCE))
+    return np.array([1.0, distance, lead, first.trial.n_free / first.n_peaks])
 
 
 def probability(x: np.ndarray, weights: np.ndarray = WEIGHTS) -> np.ndarray:

@@ -56,6 +56,11 @@ class Trial:
         """Free coordinates."""
         return self.template.freedom.shape[2]
 
+    @property
+    def n_parameters(self) -> int:
+        """Free coordinates and occupied sites."""
+        return self.n_free + int(self.template.sites.max()) + 1
+
     def distance(self, frames: Frames, highest: float) -> float:
         """How far its calculated amplitude is from the measured one up to s = highest, 0 to 1."""
         frame = frames(self.template, self.lattice, highest)
@@ -138,7 +143,8 @@ def _residual(trial: Trial, frame: Frame, lattice: bool, thermal: bool, with_slo
     amplitude = parts.sum(1)
     weight = frame.multiplicity * np.exp(-2 * trial.b_factor * frame.s**2)
     intensity = weight * (amplitude.real**2 + amplitude.imag**2)
-    curve = frame.smearing @ intensity
+    visible = frame.visible(intensity)
+    curve = frame.smearing @ (intensity * visible**2)
     floor = (FLOOR * frame.measured.max(initial=0)) ** 2
     measured = frame.measured**2
     scale = measured.sum() / max(curve.sum(), 1e-30)
@@ -150,7 +156,8 @@ def _residual(trial: Trial, frame: Frame, lattice: bool, thermal: bool, with_slo
     if template.freedom.shape[2]:
         turned = np.einsum("hi,aip->hap", frame.hkl, template.freedom)
         changes = np.einsum("ha,hap->hp", parts, turned) * 2j * np.pi
-        by_move = 2 * weight[:, None] * (amplitude.conj()[:, None] * changes).real
+        # d (sqrt(I) - hidden)^2 = visible dI, with the hidden amplitude as it is
+        by_move = 2 * (weight * visible)[:, None] * (amplitude.conj()[:, None] * changes).real
         columns.append(frame.smearing @ by_move)
     if lattice:
         reciprocal = np.linalg.inv(trial.lattice).T
@@ -160,9 +167,9 @@ def _residual(trial: Trial, frame: Frame, lattice: bool, thermal: bool, with_slo
             # the reciprocal vectors of longer axes shrink: ds = -g . (shrunk part of g) / 4 s
             shrunk = (frame.hkl * strain) @ reciprocal
             by_length = -(g * shrunk).sum(1) / (4 * frame.s)
-            columns.append((slope @ (intensity * by_length))[:, None])
+            columns.append((slope @ (intensity * visible**2 * by_length))[:, None])
     if thermal:
-        columns.append((frame.smearing @ (-2 * frame.s**2 * intensity))[:, None])
+        columns.append((frame.smearing @ (-2 * frame.s**2 * intensity * visible))[:, None])
     slopes = np.concatenate(columns, axis=1)
     rescaled = scale * (slopes - np.outer(curve, slopes.sum(0)) / max(curve.sum(), 1e-30))
     return residual, rescaled / (2 * root[:, None])

@@ -157,21 +157,20 @@ def solve(
                 )
             bar.update()
     ranked = chosen(candidates, frames)
-    p = float(probability(features(ranked, len(observed.s)))) if ranked else 0.0
-    return Solution(name, observed, knowledge, cells, ranked, p, round(time.perf_counter() - started, 2), fit)
+    took = round(time.perf_counter() - started, 2)
+    return Solution(name, observed, knowledge, cells, ranked, confidence(ranked), took, fit)
 
 
 def found(candidates: Sequence[Candidate], frames: Frames) -> bool:
     """Whether no other source need be asked: exact peaks are met, or measured ones confidently explained."""
     if not candidates or min(one.distance for one in candidates) < GOOD:
         return bool(candidates)
-    observed = frames.observed
-    return not observed.exact and confidence(distinct(candidates), observed) >= CONFIDENT
+    return not frames.observed.exact and confidence(distinct(candidates)) >= CONFIDENT
 
 
-def confidence(ranked: Sequence[Candidate], observed: Observed) -> float:
+def confidence(ranked: Sequence[Candidate]) -> float:
     """The probability that the first of `distinct` candidates is right; 0 if there is none."""
-    return float(probability(features(ranked, len(observed.s)))) if ranked else 0.0
+    return float(probability(features(ranked))) if ranked else 0.0
 
 
 def propose(
