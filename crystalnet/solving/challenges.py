@@ -17,10 +17,10 @@ from crystalnet.data.crystals import Crystal
 from crystalnet.data.leakage import reduced_formula, swaps
 from crystalnet.data.prototypes import library_crystals
 from crystalnet.errors import CrystalNetError
+from crystalnet.solving.alignment import indexed
 from crystalnet.solving.catalogue import Catalogue
 from crystalnet.solving.frames import Frames
 from crystalnet.solving.knowledge import Knowledge
-from crystalnet.solving.lattice import find_cells
 from crystalnet.solving.observed import Observed, lp_factor
 from crystalnet.solving.peaks import observed as peaks_of
 from crystalnet.solving.ranking import features, structure_of
@@ -149,7 +149,7 @@ def _ranked(crystal, challenge, catalogue, networks, seconds):
     except CrystalNetError:
         return [], "no peaks"
     try:
-        cells = find_cells(observed, FAMILIES[crystal.crystal_system])
+        observed, cells = indexed(observed, FAMILIES[crystal.crystal_system])
     except CrystalNetError:
         return [], "no cell"
     told = other if challenge.impostor == "formula" else crystal

@@ -18,13 +18,14 @@ from crystalnet.data.prototypes import library_crystals
 from crystalnet.errors import CrystalNetError
 from crystalnet.library import load
 from crystalnet.physics.diffraction import Peaks
+from crystalnet.solving.alignment import indexed
 from crystalnet.solving.analogues import GOOD, analogues
 from crystalnet.solving.candidates import Candidate
 from crystalnet.solving.catalogue import Catalogue
 from crystalnet.solving.densities import PHASINGS, from_density
 from crystalnet.solving.frames import Frames
 from crystalnet.solving.knowledge import Knowledge
-from crystalnet.solving.lattice import Cell, find_cells
+from crystalnet.solving.lattice import Cell
 from crystalnet.solving.observed import Observed
 from crystalnet.solving.peaks import PeakFit, fit_peaks
 from crystalnet.solving.ranking import CONFIDENT, distinct, features, probability, structure_of
@@ -41,7 +42,7 @@ class Solution:
 
     Attributes:
         name: of the pattern.
-        observed: its peaks.
+        observed: its peaks, without the shifts that the best cell shows.
         knowledge: what was said of the elements.
         cells: that explain the positions of the peaks, best first.
         candidates: best first, all different.
@@ -145,7 +146,7 @@ def solve(
         name, observed, fit = _observed(pattern, wavelength)
         bar.set_description("lattice")
         bar.update()
-        cells = find_cells(observed, FAMILIES.get(crystal_system))
+        observed, cells = indexed(observed, FAMILIES.get(crystal_system))
         bar.update()
         catalogue = catalogue if catalogue is not None else embedded()
         frames, candidates = Frames(observed), []
