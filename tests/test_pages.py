@@ -100,6 +100,26 @@ def test_page_stands_alone(scheme: str, page: str, browser, server: str) -> None
     assert browser.execute_script(MATH_ERRORS) == []
 
 
+EYES = "return [...document.querySelectorAll('.plotly-graph-div')].map(f => f._fullLayout.scene?.camera.eye.x)"
+TAKE = """document.querySelectorAll(".plotly-graph-div").forEach(
+    (figure) => figure.dispatchEvent(new PointerEvent("pointerdown", {bubbles: true})))"""
+
+
+@pytest.mark.skipif("intro.html" not in PAGES, reason="no _build/html: run `make book` first")
+def test_the_first_density_turns_until_it_is_taken(browser) -> None:
+    open_page(browser, f"{HTML.as_uri()}/intro.html")
+    eyes = []
+    for _ in range(3):
+        eyes.append(browser.execute_script(EYES))
+        browser.execute_async_script("setTimeout(arguments[0], 1500)")
+    assert eyes[0] != eyes[1] != eyes[2]
+    browser.execute_script(TAKE)
+    browser.execute_async_script("setTimeout(arguments[0], 500)")  # a step under way ends
+    still = browser.execute_script(EYES)
+    browser.execute_async_script("setTimeout(arguments[0], 1500)")
+    assert browser.execute_script(EYES) == still
+
+
 def screenshots(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with chromium() as driver:

@@ -88,6 +88,11 @@ CHALLENGES = {
 """By name, those of chapter 9."""
 
 
+def is_impostor(name: str) -> bool:
+    """Whether no answer to a challenge is right."""
+    return bool(CHALLENGES[name].impostor)
+
+
 def solved(
     crystal: Crystal, challenge: Challenge, catalogue: Catalogue, networks=None, seconds: float = 25.0
 ) -> dict:
