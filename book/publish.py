@@ -3,6 +3,7 @@
     params/<profile>.yaml --Run--> _build/runs --publish--> book/results/<profile>/<system>/
                                                --weights--> crystalnet/weights/<network>.safetensors, .md
 
+With --explorer the record gets the crystals that the pages' explorer shows (see `showcase`).
 With --challenges crystals are solved instead, and their rows go to book/solved (see `solvings`).
 
 Whatever is in _build/runs is not made again: a publication that was broken off goes on where it was.
@@ -10,6 +11,7 @@ Whatever is in _build/runs is not made again: a publication that was broken off 
 
 import argparse
 import sys
+from pathlib import Path
 
 from crystalnet import library
 from crystalnet.cards import model_card
@@ -19,7 +21,10 @@ from crystalnet.params import Params
 from crystalnet.publishing import publish
 from crystalnet.records import Record
 from crystalnet.runs import Run
+from crystalnet.showcase import FILE, write_showcase
 from crystalnet.solvings import Solvings, publish_challenges
+
+RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
@@ -28,13 +33,16 @@ def main() -> None:
     parser.add_argument("--weights", action="store_true", help="its networks become the package's own")
     parser.add_argument("--challenges", action="store_true", help="solve crystals instead (chapter 9)")
     parser.add_argument("--missing", action="store_true", help="add to the records what they lack")
+    parser.add_argument("--explorer", action="store_true", help="write the explorer's crystals alone")
     options = parser.parse_args()
     try:
         if options.challenges:
             print(publish_challenges(Solvings(Params.load(options.profile))))
             return
         run = Run(Params.load(options.profile))
-        for folder in publish(run, only_missing=options.missing):
+        folders = [RESULTS / options.profile / system for system in run.systems]
+        shown = [folder for folder in folders if options.explorer or (folder / FILE).exists()]
+        for folder in [] if options.explorer else publish(run, only_missing=options.missing):
             print(folder)
             if options.weights:
                 record = Record.read(folder)
@@ -43,6 +51,8 @@ def main() -> None:
                     known = record.validation
                     model.confidence = Confidence.fit(known["agreement"], known["honest_ssim"])
                 print(library.write(name, model, model_card(name, record)))
+        for folder in shown:  # a new record holds none
+            print(write_showcase(run, Record.read(folder), folder))
     except CrystalNetError as error:
         sys.exit(f"{options.profile}: {error}")
 

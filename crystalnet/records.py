@@ -9,6 +9,7 @@ book/results/<profile>/<system>/
   variants.csv      deviations, a row a variant and test crystal
   retrieval.csv     the nearest neighbour where a variant splits the data in another way
   gallery.npz       some test crystals with the network's answers
+  explorer.npz      the crystals of the explorer in the pages, where there is one (see `showcase`)
   manifest.json     what made each of these
 """
 

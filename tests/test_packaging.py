@@ -17,7 +17,7 @@ CONDA_ONLY = {"python", "pip"}
 LAYERS = [
     *("errors", "hardware", "physics", "data", "settings", "params", "model", "library", "solving", "cards"),
     *("show", "provenance", "results", "cluster", "datasets", "trainings", "solvings", "runs", "records"),
-    *("publishing", "sweeps"),
+    *("publishing", "showcase", "sweeps"),
 ]
 SOURCES = sorted(set((ROOT / "crystalnet").rglob("*.py")) - {ROOT / "crystalnet" / "__init__.py"})
 

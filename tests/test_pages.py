@@ -4,26 +4,15 @@
 """
 
 import base64
-import contextlib
-import functools
-import http.server
-import json
-import shutil
 import sys
-import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browser import chromium, chromium_or_skip, complaints, requests, served
 
 HTML = Path(__file__).parent.parent / "_build" / "html"
 PAGES = sorted(page.name for page in HTML.glob("*.html"))
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
-    "--disable-sync --no-first-run --disable-quic --enable-unsafe-swiftshader --window-size=1400,1000"
-)
 DRAWN = """
 const done = (outer, inner) => [...document.querySelectorAll(outer)].every(e => e.querySelector(inner));
 return document.readyState === "complete"
@@ -32,44 +21,15 @@ return document.readyState === "complete"
 MATH_ERRORS = "return [...document.querySelectorAll('[data-mml-node=merror]')].map(e => e.textContent)"
 
 
-@contextlib.contextmanager
-def chromium() -> Iterator:
-    """A headless Chromium with a profile of its own that logs its console and its requests."""
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        for flag in (*FLAGS.split(), f"--user-data-dir={profile}"):
-            options.add_argument(flag)
-        driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
-        try:
-            driver.get("about:blank")  # away from the browser's own start page
-            yield driver
-        finally:
-            driver.quit()
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator:
-    pytest.importorskip("selenium")
-    if not (CHROMIUM and shutil.which("chromedriver")):
-        pytest.skip("needs chromium and chromedriver")
-    with chromium() as driver:
-        yield driver
+    yield from chromium_or_skip()
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args: object) -> None:
-            pass
-
-    httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=HTML))
-    threading.Thread(target=httpd.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{httpd.server_port}"
-    httpd.shutdown()
+    with served(HTML) as address:
+        yield address
 
 
 def open_page(driver, url: str) -> None:
@@ -80,23 +40,17 @@ def open_page(driver, url: str) -> None:
     WebDriverWait(driver, 30).until(lambda d: d.execute_script(DRAWN), f"figures or maths of {url} not drawn")
 
 
-def requests(driver) -> list[str]:
-    """Addresses asked for since the last call."""
-    events = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
-    return [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
-
-
 @pytest.mark.skipif(not PAGES, reason="no _build/html: run `make book` first")
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("scheme", ["file", "http"])
 def test_page_stands_alone(scheme: str, page: str, browser, server: str) -> None:
     origin = server if scheme == "http" else HTML.as_uri()
-    requests(browser), browser.get_log("browser")  # what earlier pages left
+    requests(browser), complaints(browser)  # what earlier pages left
     open_page(browser, f"{origin}/{page}")
     asked = requests(browser)
     assert any(page in url for url in asked)
     assert [url for url in asked if not url.startswith((origin, "data:", "blob:"))] == []
-    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+    assert complaints(browser) == []
     assert browser.execute_script(MATH_ERRORS) == []
 
 
