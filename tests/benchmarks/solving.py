@@ -2,9 +2,9 @@
 
 OMP_NUM_THREADS=1 python tests/benchmarks/solving.py
 
-A candidate is scored by its pattern up to s = 0.9 1/Å. Solved are crystals made of the embedded structure types
-with other elements, the types themselves being the catalogue. Times are the best of some repeats, of solves the
-median and the longest of one each.
+A candidate is scored by its pattern up to s = 0.9 1/Å. Solved are crystals made of the embedded structure
+types with other elements, the types themselves being the catalogue. Times are the best of some repeats, of
+solves the median and the longest of one each.
 """
 
 import time
