@@ -1,10 +1,11 @@
 r"""Answers to a pattern: a structure, where it comes from, and how well it explains what was measured.
 
-Candidates are ranked by Schwarz's criterion (Annals of Statistics 6, 461, 1978), halved and for each peak:
+A subgroup explains a pattern always as well as its group, and with errors of measurement a little better, so
+that parameters have a price:
 
-    score = ln distance + k ln n / (2 n),    k free coordinates and occupied sites, n peaks
+    score = ln distance + k ln n / n,    k free coordinates and occupied sites, n peaks
 
-A subgroup explains a pattern always as well as its group, and with errors of measurement a little better.
+It is Schwarz's criterion (Annals of Statistics 6, 461, 1978) for n / 2 peaks: the strong ones make the distance.
 """
 
 from __future__ import annotations
@@ -77,4 +78,4 @@ class Candidate:
     def score(self) -> float:
         """What candidates are ranked by, the smaller the better."""
         explained = max((self.distance + 0.5 * self.distance_wide) / 1.5, LEAST_DISTANCE)
-        return math.log(explained) + self.trial.n_parameters * math.log(self.n_peaks) / (2 * self.n_peaks)
+        return math.log(explained) + self.trial.n_parameters * math.log(self.n_peaks) / self.n_peaks
