@@ -1,5 +1,7 @@
 """Known elements to fillings, catalogues, analogues, ranking: small crystals whose answer is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pymatgen.analysis.structure_matcher import StructureMatcher
@@ -8,12 +10,15 @@ from pymatgen.core import Lattice, Structure
 from crystalnet.data.crystals import crystal_from_structure
 from crystalnet.errors import CrystalNetError
 from crystalnet.solving.analogues import analogues
+from crystalnet.solving.candidates import Candidate
 from crystalnet.solving.catalogue import Catalogue
 from crystalnet.solving.frames import Frames
 from crystalnet.solving.knowledge import Knowledge
 from crystalnet.solving.lattice import find_cells
 from crystalnet.solving.observed import Observed
 from crystalnet.solving.ranking import distinct, features, fitted, probability, structure_of
+from crystalnet.solving.refinement import Trial
+from crystalnet.solving.templates import Template
 
 
 def crystal(number, lattice, symbols, coords, name):
@@ -142,3 +147,19 @@ def test_probabilities_are_those_that_made_the_data():
     true = np.array([0.5, -2, 1, -0.5])
     right = rng.random(4000) < probability(x, true)
     assert np.allclose(fitted(x, right), true, atol=0.2)
+
+
+def test_parameters_have_a_price(catalogue):
+    truth = perovskite(4.0, "Ba", "Ti", "O")
+    frames = Frames(Observed.of_structure(truth.symmetrized))
+    template = Template.of(truth.atoms)
+    trial = Trial(template, template.lattice, tuple(template.symbols.tolist()), template.frac_coords)
+    right = Candidate.of(trial, "truth", frames)
+    assert (trial.n_free, trial.n_parameters) == (0, 3) and right.n_peaks == len(frames.observed.s)
+    freer = replace(trial, template=replace(template, sites=np.arange(5)))
+    one, other = (replace(right, distance=0.05, distance_wide=0.05, trial=each) for each in (trial, freer))
+    assert one.score < other.score  # explains as well with fewer sites
+    much_better = replace(other, distance=0.01, distance_wide=0.01)
+    assert much_better.score < one.score
+    equal = replace(right, distance=1e-5, distance_wide=1e-5), replace(right, distance=1e-4, distance_wide=0)
+    assert equal[0].score == equal[1].score  # both are exact

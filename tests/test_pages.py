@@ -54,7 +54,9 @@ def test_page_stands_alone(scheme: str, page: str, browser, server: str) -> None
     assert browser.execute_script(MATH_ERRORS) == []
 
 
-EYES = "return [...document.querySelectorAll('.plotly-graph-div')].map(f => f._fullLayout.scene?.camera.eye.x)"
+EYES = (
+    "return [...document.querySelectorAll('.plotly-graph-div')].map(f => f._fullLayout.scene?.camera.eye.x)"
+)
 TAKE = """document.querySelectorAll(".plotly-graph-div").forEach(
     (figure) => figure.dispatchEvent(new PointerEvent("pointerdown", {bubbles: true})))"""
 

@@ -5,7 +5,8 @@ that parameters have a price:
 
     score = ln distance + k ln n / n,    k free coordinates and occupied sites, n peaks
 
-It is Schwarz's criterion (Annals of Statistics 6, 461, 1978) for n / 2 peaks: the strong ones make the distance.
+It is Schwarz's criterion (Annals of Statistics 6, 461, 1978) for n / 2 peaks, the strong ones: they make the
+distance.
 """
 
 from __future__ import annotations
