@@ -112,7 +112,7 @@ def test_what_was_too_weak_to_be_seen_contradicts_nothing(name):
     # of a ring whose amplitude is twice the faintest visible one, half is missed
     single = np.unique(np.round(frame.s, 6), return_counts=True)
     alone = dark & np.isin(np.round(frame.s, 6), single[0][single[1] == 1])
-    faintest = seen.faintest(frame._ring_s, frame._sums @ intensity)[frame._ring]
+    faintest = frame.faintest(frame._sums @ intensity)[frame._ring]
     raised = np.where(alone, 4 * faintest, intensity)
     np.testing.assert_allclose(frame.visible(raised)[alone], 0.5, atol=1e-6)
 

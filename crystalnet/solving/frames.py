@@ -13,7 +13,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from crystalnet.physics.tables import form_factor
-from crystalnet.solving.observed import REACH, STEP, Observed, distance
+from crystalnet.solving.observed import EDGE, REACH, STEP, Observed, distance, lp_factor
 from crystalnet.solving.templates import Template
 
 SAME_RING = 1e-6  # 1/Å, our choice: nearer reflections are one peak
@@ -36,12 +36,15 @@ class Frame:
         reach = min(self.n * STEP + REACH * observed.width, observed.high)  # flanks come in from beyond
         hkl, self.multiplicity = _distinct(*template.reflection_group, lattice.tobytes(), reach)
         self.hkl = hkl
+        self._reach = int(np.abs(hkl).max(initial=0))
         self.s = np.linalg.norm(hkl @ np.linalg.inv(lattice).T, axis=1) / 2
         self.smearing = observed.smearing(self.s, self.n)
         self.measured = observed.amplitude[: self.n]
         _, first, self._ring = np.unique(np.round(self.s / SAME_RING), return_index=True, return_inverse=True)
         self._ring_s = self.s[first]
         self._sums = csr_array((np.ones(len(hkl)), (self._ring, np.arange(len(hkl)))))
+        self._lp = lp_factor(self._ring_s, observed.wavelength)
+        self._inside = (self._ring_s >= observed.low - EDGE) & (self._ring_s <= observed.high + EDGE)
         self._dark = ~observed.has_peak(self.s)
         self._form_factors: dict[str, np.ndarray] = {}
 
@@ -53,7 +56,10 @@ class Frame:
 
     def waves(self, frac_coords: np.ndarray) -> np.ndarray:
         """exp(2 pi i hkl . x) of atoms at (A, 3), conventional axes: (H, A)."""
-        return np.exp(2j * np.pi * (self.hkl @ frac_coords.T))
+        angles = 2j * np.pi * frac_coords.T[:, None] * np.arange(-self._reach, self._reach + 1)[:, None]
+        h, k, l = np.exp(angles)  # noqa: E741  # of each index alone: far fewer than there are reflections
+        place = self.hkl + self._reach
+        return h[place[:, 0]] * k[place[:, 1]] * l[place[:, 2]]
 
     def intensity(self, symbols, waves: np.ndarray, b_factor: float = 0.0) -> np.ndarray:
         """multiplicity |F|^2 (H,) of atoms that are the elements `symbols` (A,); `b_factor` in Å^2."""
@@ -75,9 +81,14 @@ class Frame:
         parts = np.ones(intensity.shape)
         if self._dark.any():
             rings = self._sums @ intensity
-            hidden = np.sqrt(self.observed.faintest(self._ring_s, rings) / np.maximum(rings, 1e-30))
+            hidden = np.sqrt(self.faintest(rings) / np.maximum(rings, 1e-30))
             parts[self._dark] = np.maximum(0, 1 - hidden)[self._ring[self._dark]]
         return parts
+
+    def faintest(self, rings: np.ndarray) -> np.ndarray:
+        """The intensity (R, ...) that each ring needs to be seen, of a pattern's rings (R, ...)."""
+        factor = self._lp.reshape(-1, *[1] * (rings.ndim - 1))
+        return self.observed.weakest * (rings * factor)[self._inside].max(0, initial=0) / factor
 
     def distances(self, fillings: list[dict[str, str]], symbols, frac_coords: np.ndarray) -> np.ndarray:
         """The same for many fillings at once, (K,): each says what the template's elements become."""

@@ -138,12 +138,6 @@ class Observed:
         apart = np.minimum(np.abs(self.s[after - 1] - s), np.abs(self.s[after] - s))
         return apart < self.resolved
 
-    def faintest(self, s: np.ndarray, intensity: np.ndarray) -> np.ndarray:
-        """At each s (P,) the intensity (P, ...) that a peak needs to be seen, in patterns (P, ...)."""
-        factor = lp_factor(s, self.wavelength).reshape(-1, *[1] * (intensity.ndim - 1))
-        inside = (s >= self.low - EDGE) & (s <= self.high + EDGE)
-        return self.weakest * (intensity * factor)[inside].max(0, initial=0) / factor
-
 
 def lp_factor(s: np.ndarray, wavelength: float) -> np.ndarray:
     """Lorentz-polarisation factor at s (1/Å); where no angle reaches s, that of the largest angle."""

@@ -34,11 +34,12 @@ def distinct(candidates: Sequence[Candidate]) -> list[Candidate]:
     """By rising score, without repetitions: of structures that match, the first stays."""
     matcher, kept, structures = StructureMatcher(), [], []
     for candidate in sorted(candidates, key=lambda one: one.score):
-        structure = structure_of(candidate.trial.atoms)
-        if len(kept) < COMPARED and any(matcher.fit(structure, other) for other in structures):
-            continue
+        if len(kept) < COMPARED:
+            structure = structure_of(candidate.trial.atoms).get_reduced_structure()  # once, not for each pair
+            if any(matcher.fit(structure, other, skip_structure_reduction=True) for other in structures):
+                continue
+            structures.append(structure)
         kept.append(candidate)
-        structures.append(structure)
     return kept
 
 

@@ -154,11 +154,10 @@ def _residual(trial: Trial, frame: Frame, lattice: bool, thermal: bool, with_slo
         return residual, None
     columns = []
     if template.freedom.shape[2]:
-        turned = np.einsum("hi,aip->hap", frame.hkl, template.freedom)
-        changes = np.einsum("ha,hap->hp", parts, turned) * 2j * np.pi
-        # d (sqrt(I) - hidden)^2 = visible dI, with the hidden amplitude as it is
-        by_move = 2 * (weight * visible)[:, None] * (amplitude.conj()[:, None] * changes).real
-        columns.append(frame.smearing @ by_move)
+        # d|F|^2 = 2 Re(F* dF), and d (sqrt(I) - hidden)^2 = visible dI, with the hidden amplitude as it is
+        turned = -4 * np.pi * (weight * visible)[:, None] * (amplitude.conj()[:, None] * parts).imag
+        by_axis = [frame.hkl[:, i, None] * (turned @ template.freedom[:, i]) for i in range(3)]
+        columns.append(frame.smearing @ sum(by_axis))
     if lattice:
         reciprocal = np.linalg.inv(trial.lattice).T
         g = frame.hkl @ reciprocal
