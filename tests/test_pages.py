@@ -4,51 +4,26 @@
 """
 
 import base64
-import contextlib
 import functools
 import http.server
 import json
 import shutil
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browser import CHROMIUM, chromium
 
 HTML = Path(__file__).parent.parent / "_build" / "html"
 PAGES = sorted(page.name for page in HTML.glob("*.html"))
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
-    "--disable-sync --no-first-run --disable-quic --enable-unsafe-swiftshader --window-size=1400,1000"
-)
 DRAWN = """
 const done = (outer, inner) => [...document.querySelectorAll(outer)].every(e => e.querySelector(inner));
 return document.readyState === "complete"
     && done(".plotly-graph-div", ".main-svg") && done("span.math, div.math", "mjx-container svg");
 """
 MATH_ERRORS = "return [...document.querySelectorAll('[data-mml-node=merror]')].map(e => e.textContent)"
-
-
-@contextlib.contextmanager
-def chromium() -> Iterator:
-    """A headless Chromium with a profile of its own that logs its console and its requests."""
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        for flag in (*FLAGS.split(), f"--user-data-dir={profile}"):
-            options.add_argument(flag)
-        driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
-        try:
-            driver.get("about:blank")  # away from the browser's own start page
-            yield driver
-        finally:
-            driver.quit()
 
 
 @pytest.fixture(scope="module")
