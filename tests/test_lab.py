@@ -55,7 +55,13 @@ def lab(folder: Path) -> Iterator[str]:
         "LabApp.expose_app_in_browser": True,  # READY asks it
         "LabApp.extension_manager": "readonly",  # as would this one
     }
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", *(f"--{k}={v}" for k, v in options.items())]
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        *(f"--{k}={v}" for k, v in options.items()),
+    ]
     address = f"http://127.0.0.1:{port}"
     with (folder / "lab.log").open("w") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
@@ -90,7 +96,9 @@ def run_first_cell(driver, url: str) -> None:
     driver.get(url)
     wait = WebDriverWait(driver, SECONDS, ignored_exceptions=[WebDriverException])
     wait.until(lambda d: d.execute_script(READY), "no kernel")  # without one, Shift+Enter runs nothing
-    wait.until(lambda d: d.find_element("css selector", ".jp-CodeCell .cm-content").click() or True, "no cell")
+    wait.until(
+        lambda d: d.find_element("css selector", ".jp-CodeCell .cm-content").click() or True, "no cell"
+    )
     ActionChains(driver).key_down(Keys.SHIFT).send_keys(Keys.ENTER).key_up(Keys.SHIFT).perform()
 
 
@@ -108,7 +116,9 @@ def test_an_explorer_answers_the_keyboard(tmp_path):
     with lab(tmp_path) as address, chromium() as driver:
         run_first_cell(driver, f"{address}/doc/tree/explorer.ipynb")
         wait = WebDriverWait(driver, SECONDS)
-        wait.until(lambda d: len(d.find_elements("css selector", ".js-plotly-plot .main-svg")) >= 3, "no figures")
+        wait.until(
+            lambda d: len(d.find_elements("css selector", ".js-plotly-plot .main-svg")) >= 3, "no figures"
+        )
         words = driver.find_element("css selector", "p[role=status]").text
         assert "noise = 1" in words and "SSIM" in words
 

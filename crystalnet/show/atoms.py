@@ -11,7 +11,8 @@ from crystalnet.show.densities import CAMERA, CORNERS, cell_edges
 from crystalnet.show.style import COLOURS, styled
 
 NEAR_FACE = 0.02  # fractional: atoms so near a face are drawn on the opposite one as well, our choice
-SIZE = 5.5  # pixels of an atom's marker by the cube root of its atomic number, our choice
+SMALLEST, GROWTH = 13, 2.0  # pixels of an atom's marker, and per cube root of its atomic number, our choice
+EYE = {axis: 0.85 * value for axis, value in CAMERA["eye"].items()}  # nearer than to a surface
 
 
 def atoms_in_cell(atoms: Atoms, title: str = "") -> go.Figure:
@@ -28,11 +29,11 @@ def atoms_in_cell(atoms: Atoms, title: str = "") -> go.Figure:
         x=x, y=y, z=z, mode="markers+text", text=atoms.symbols[which].tolist(), textposition="middle center",
         textfont={"color": "#FFFFFF", "size": 11}, hovertemplate="%{text}<extra></extra>", showlegend=False,
         marker={
-            "size": SIZE * np.cbrt(numbers),
+            "size": SMALLEST + GROWTH * np.cbrt(numbers),
             "color": [COLOURS[i % len(COLOURS)] for i in np.searchsorted(elements, numbers)],
             "opacity": 1, "line": {"width": 0},
         },
     )  # fmt: skip
     figure = go.Figure([spots, cell_edges(atoms.lattice)])
-    figure.update_scenes(camera=CAMERA)
+    figure.update_scenes(camera={"eye": EYE})
     return styled(figure, 320, title, margin={"l": 0, "r": 0, "t": 28 * bool(title), "b": 0})

@@ -46,7 +46,7 @@ class CandidatesExplorer(Explorer):
         options = [(_named(row), row["rank"]) for row in self._rows]
         controls = {"first": choice("Left", options, BROAD), "second": choice("Right", options, BROAD)}
         controls["second"].value = min(2, len(options))
-        place = Layout(width=BROAD, max_width="100%")
+        place = Layout(width=BROAD, max_width="calc(100% - 4px)")
         self._texts = [
             Textarea(description=f"CIF, {side}", rows=10, layout=place) for side in ("left", "right")
         ]
@@ -64,7 +64,7 @@ class CandidatesExplorer(Explorer):
             text.value = content
         sides = list(zip(("left", "right"), self.chosen, (self.first, self.second), strict=True))
         return {
-            f"{side} atoms": atoms_in_cell(one.trial.atoms, _named(self._rows[rank - 1]))
+            f"{side} atoms": atoms_in_cell(one.trial.atoms, _title(self._rows[rank - 1]))
             for side, one, rank in sides
         } | {f"{side} pattern": amplitude_curves(one, self._frames) for side, one, _ in sides}
 
@@ -77,9 +77,10 @@ class CandidatesExplorer(Explorer):
         )
 
 
+def _title(row: dict) -> str:
+    return f"{row['rank']}: {row['formula']}, space group {row['space group']}"
+
+
 def _named(row: dict) -> str:
     """A row of `Solution.table` in a menu."""
-    return (
-        f"{row['rank']}: {row['formula']}, space group {row['space group']}, distance {row['distance']:.3f},"
-        f" {row['from']}"
-    )
+    return f"{_title(row)}, distance {row['distance']:.3f}, {row['from']}"

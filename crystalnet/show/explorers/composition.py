@@ -93,7 +93,7 @@ class CompositionExplorer(Explorer):
         shown = {"truth": self.truth, "whole composition": self.full, "what is left": self.prediction}
         surfaces = isosurfaces(shown, levels(self.truth, self.surface), stride=1)
         planes = slices(self.full, self.prediction, labels=("whole", "left"))
-        return {"surfaces": surfaces.update_layout(height=260), "slices": planes.update_layout(height=490)}
+        return {"surfaces": surfaces.update_layout(height=260), "slices": planes.update_layout(height=440)}
 
     def _words(self) -> str:
         told = ", ".join(f"{SYMBOLS[i]} {self.composition[i]:.2f}" for i in np.flatnonzero(self.composition))

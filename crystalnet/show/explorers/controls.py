@@ -108,4 +108,4 @@ def refuse(control: DOMWidget, value) -> None:
 
 
 def _layout(width: str) -> Layout:
-    return Layout(width=width, max_width="100%")
+    return Layout(width=width, max_width="calc(100% - 4px)")  # the notebook gives each control a margin

@@ -96,8 +96,9 @@ class CrystalExplorer(Explorer):
         }
 
     def _words(self) -> str:
+        atoms = "1 atom" if len(self.atoms.symbols) == 1 else f"{len(self.atoms.symbols)} atoms"
         edges = ", ".join(f"{length:.3f}" for length in np.linalg.norm(self.atoms.lattice, axis=1))
         return (
-            f"{self.formula}: {len(self.atoms.symbols)} atoms, edges {edges} Å; {len(self.two_theta)} peaks"
+            f"{self.formula}: {atoms}, edges {edges} Å; {len(self.two_theta)} peaks"
             f" in {np.count_nonzero(self.pattern)} bins; densest point {self.cmed.max():.2f} e/Å³"
         )

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from functools import partial
 
 import plotly.graph_objects as go
-from ipywidgets import HTML, Box, DOMWidget, HBox, Layout, VBox
+from ipywidgets import HTML, DOMWidget, HBox, VBox
 
 from crystalnet.errors import CrystalNetError
 from crystalnet.show.explorers.controls import refuse
+from crystalnet.show.explorers.fitting import columns
 
 WRAPPED = {"flex_flow": "row wrap"}
-WIDTH = "520px"  # of a figure: two stand side by side on a desk, one fits a phone (our choice)
 CAMERAS = "cameras"  # beside the controls in a state
 
 
@@ -164,8 +164,7 @@ class Explorer(VBox):
                 shown[name] = go.FigureWidget(figure)
         if shown != self._panels:
             self._panels = shown
-            place = Layout(width=WIDTH, max_width="100%", overflow="hidden")
-            self._places.children = [Box([panel], layout=place) for panel in shown.values()]
+            self._places.children = columns(list(shown.values()))
 
 
 def redraw(panel: go.FigureWidget, figure: go.Figure) -> None:

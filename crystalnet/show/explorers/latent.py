@@ -173,7 +173,7 @@ class LatentExplorer(Explorer):
         planes = slices(reference, *others, labels=tuple(pair), position=self.position)
         return {
             "surfaces": surfaces.update_layout(height=320),
-            "slices": planes.update_layout(height=490 if others else 200),
+            "slices": planes.update_layout(height=440 if others else 190),
             "patterns": pattern_strip(self._patterns).update_layout(height=80 + 30 * len(self._patterns)),
         }
 
