@@ -2,27 +2,33 @@
 
 import numpy as np
 import pytest
+from some_networks import salt_store, small, used
 
 from crystalnet.data.composition import LEVELS, known_composition, known_level, partly_known
+from crystalnet.data.store import Store
 from crystalnet.errors import CrystalNetError
-from crystalnet.params import Params
+from crystalnet.model.confidence import Confidence
+from crystalnet.model.network import DensityNetwork
 from crystalnet.physics.similarity import ssim
 from crystalnet.physics.tables import SYMBOLS
-from crystalnet.runs import Run
 from crystalnet.show.explorers import CompositionExplorer
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory) -> Run:
-    settings = {"max_val": 10}  # enough to be calibrated
-    return Run(
-        Params.load("smoke_spectral", training=settings), tmp_path_factory.mktemp("runs"), progress=False
-    )
+def store(tmp_path_factory) -> Store:
+    return salt_store(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
-def explorer(run) -> CompositionExplorer:
-    return CompositionExplorer(run.trained("cubic").model, run.store("cubic"))
+def model() -> DensityNetwork:
+    network = used(small("spectral"))
+    network.confidence = Confidence((0.0, 1.0), (0.3, 0.9))
+    return network
+
+
+@pytest.fixture(scope="module")
+def explorer(model, store) -> CompositionExplorer:
+    return CompositionExplorer(model, store)
 
 
 @pytest.fixture(autouse=True)
@@ -35,8 +41,7 @@ def whole(request):
         explorer.ratios = True
 
 
-def test_what_is_left_of_a_composition_is_that_of_the_levels(run):
-    store = run.store("cubic")
+def test_what_is_left_of_a_composition_is_that_of_the_levels(store):
     ids = [crystal.material_id for crystal in store.crystals]
     for level in LEVELS[:3]:
         for whole, known in zip(
@@ -52,8 +57,7 @@ def test_what_is_left_of_a_composition_is_that_of_the_levels(run):
     assert known_level(three, ["H", "O"], True) is None and known_level(three, ["H"], False) is None
 
 
-def test_with_all_of_it_both_answers_are_one(explorer, run):
-    store, model = run.store("cubic"), run.trained("cubic").model
+def test_with_all_of_it_both_answers_are_one(explorer, model, store):
     row = store.indices("test")[0]
     answer = model.answer(store.profiles[row], store.compositions[row], len(explorer.truth)).numpy()
     np.testing.assert_allclose(explorer.full, answer, atol=1e-5)
@@ -86,10 +90,8 @@ def test_ratios_can_be_taken_away(explorer):
     assert explorer.level == "no_formula" and not explorer.composition.any() and explorer.error == ""
 
 
-def test_each_level_asks_its_own_network(run, explorer):
-    model, store = run.trained("cubic").model, run.store("cubic")
-    other = type(model)(**{k: v for k, v in model.settings.items() if k != "field"} | {"seed": 9}).eval()
-    other.prepare(store)
+def test_each_level_asks_its_own_network(model, store):
+    other = used(small("spectral", seed=9))
     both = CompositionExplorer({"baseline": model, "no_ratios": other}, store)
     both.ratios = False
     row = store.indices("test")[0]

@@ -4,24 +4,30 @@ import json
 
 import numpy as np
 import pytest
+from some_networks import salt_store, small, used
 
+from crystalnet.data.store import Store
 from crystalnet.errors import CrystalNetError
 from crystalnet.model.confidence import Confidence
-from crystalnet.params import Params
+from crystalnet.model.network import DensityNetwork
 from crystalnet.physics.diffraction import powder_peaks
 from crystalnet.physics.similarity import ssim
-from crystalnet.runs import Run
 from crystalnet.show.explorers import LatentExplorer, display_stride
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory) -> Run:
-    return Run(Params.load("smoke"), tmp_path_factory.mktemp("runs"), progress=False)
+def store(tmp_path_factory) -> Store:
+    return salt_store(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
-def explorer(run) -> LatentExplorer:
-    return LatentExplorer(run.trained("cubic").model, run.store("cubic"))
+def model() -> DensityNetwork:
+    return used(small("film"))
+
+
+@pytest.fixture(scope="module")
+def explorer(model, store) -> LatentExplorer:
+    return LatentExplorer(model, store)
 
 
 @pytest.fixture(autouse=True)
@@ -55,8 +61,7 @@ def drawn(explorer) -> tuple:
     )
 
 
-def test_explorer_offers_the_test_crystals_by_formula_and_space_group(explorer, run):
-    store = run.store("cubic")
+def test_explorer_offers_the_test_crystals_by_formula_and_space_group(explorer, store):
     labels = [label for label, _ in explorer._controls["crystal"].options]
     assert explorer.materials == [store.crystals[row].material_id for row in store.indices("test")]
     for label, material_id in zip(labels, explorer.materials, strict=False):
@@ -64,8 +69,7 @@ def test_explorer_offers_the_test_crystals_by_formula_and_space_group(explorer, 
         assert crystal.formula in label and f"space group {crystal.space_group}" in label
 
 
-def test_without_noise_it_shows_the_answer_whatever_the_sample(explorer, run):
-    model, store = run.trained("cubic").model, run.store("cubic")
+def test_without_noise_it_shows_the_answer_whatever_the_sample(explorer, model, store):
     row = store.indices("test")[0]
     explorer.noise, explorer.first, explorer.t = 0, 7, 0.6
     answer = model.answer(store.patterns[row], store.compositions[row], len(explorer.truth)).numpy()
@@ -73,8 +77,7 @@ def test_without_noise_it_shows_the_answer_whatever_the_sample(explorer, run):
     assert "latent mean" in explorer._message.value
 
 
-def test_at_noise_one_it_shows_the_sample_of_the_network(explorer, run):
-    model, store = run.trained("cubic").model, run.store("cubic")
+def test_at_noise_one_it_shows_the_sample_of_the_network(explorer, model, store):
     row = store.indices("test")[0]
     for seed, t in ((5, 0.0), (6, 1.0)):
         explorer.first, explorer.second, explorer.t = 5, 6, t
@@ -109,15 +112,15 @@ def test_surface_and_slices_can_be_moved(explorer):
     np.testing.assert_array_equal(planes.data[0].z, explorer.truth[round(0.25 * n)].T)
 
 
-def test_another_crystal_changes_truth_input_and_levels(explorer, run):
+def test_another_crystal_changes_truth_input_and_levels(explorer, store):
     surfaces, planes, strips = explorer._panels.values()
-    before = explorer.truth, surfaces.data[0].name, np.asarray(strips.data[0].z), planes.layout.coloraxis.cmax
+    before = explorer.truth, surfaces.data[1].name, np.asarray(strips.data[0].z), planes.layout.coloraxis.cmax
     explorer._controls["crystal"].value = explorer.materials[1]  # as the menu does
-    after = explorer.truth, surfaces.data[0].name, np.asarray(strips.data[0].z), planes.layout.coloraxis.cmax
+    after = explorer.truth, surfaces.data[1].name, np.asarray(strips.data[0].z), planes.layout.coloraxis.cmax
     assert not np.array_equal(before[0], after[0]) and before[1] != after[1]
     assert not np.array_equal(before[2][0], after[2][0]) and before[3] != after[3]
-    row = run.store("cubic").indices("test")[1]
-    np.testing.assert_array_equal(explorer.truth, run.store("cubic").cmed[row].astype(np.float32))
+    row = store.indices("test")[1]
+    np.testing.assert_array_equal(explorer.truth, store.cmed[row].astype(np.float32))
 
 
 # ---------------------------------------------------------------------- the view
@@ -153,8 +156,7 @@ def test_a_view_that_cannot_be_changes_nothing(explorer):
 # ---------------------------------------------------------------------- a pattern of one's own
 
 
-def test_pasted_peaks_take_the_place_of_a_crystal(explorer, run):
-    store = run.store("cubic")
+def test_pasted_peaks_take_the_place_of_a_crystal(explorer, store):
     crystal = store.crystals[store.indices("test")[0]]
     explorer.noise = 0
     answer = explorer.prediction
@@ -194,14 +196,14 @@ def test_an_input_that_cannot_be_is_explained(explorer, formula, wavelength, pea
 # ---------------------------------------------------------------------- confidence
 
 
-def test_confidence_is_told_once_a_crystal(run, monkeypatch):
-    model, calls = run.trained("cubic").model, []
+def test_confidence_is_told_once_a_crystal(model, store, monkeypatch):
+    calls = []
     monkeypatch.setattr(model, "confidence", Confidence((0.0, 1.0), (0.3, 0.3)))
     whole = type(model).expected_similarity
     monkeypatch.setattr(
         type(model), "expected_similarity", lambda self, *given: calls.append(0) or whole(self, *given)
     )
-    explorer = LatentExplorer(model, run.store("cubic"))
+    explorer = LatentExplorer(model, store)
     assert explorer.expected == pytest.approx(0.3)
     assert "no confident answer, expected SSIM 0.30" in explorer._message.value
     explorer.noise, explorer.t, explorer.surface, explorer.position = 0.5, 0.5, 30, 0.2
@@ -245,9 +247,9 @@ def test_other_controls_refuse_what_they_do_not_offer(explorer):
         explorer.formula = 3
 
 
-def test_an_empty_choice_is_named(run):
+def test_an_empty_choice_is_named(model, store):
     with pytest.raises(CrystalNetError, match="no crystal to explore"):
-        LatentExplorer(run.trained("cubic").model, run.store("cubic"), rows=[])
+        LatentExplorer(model, store, rows=[])
 
 
 @pytest.mark.parametrize(("n", "stride"), [(50, 2), (20, 1), (25, 1), (24, 1), (75, 3), (47, 1)])

@@ -16,16 +16,14 @@ from pathlib import Path
 import nbformat
 import pytest
 from browser import CHROMIUM, chromium
-from some_crystals import SPLITS, N
-
-from crystalnet.data.building import build_store
+from some_networks import salt_store
 
 ROOT = Path(__file__).parent.parent
 CODE = """
-from some_networks import small
+from some_networks import small, used
 from crystalnet.data.store import Store
 from crystalnet.show.explorers import LatentExplorer
-LatentExplorer(small("film").eval(), Store("all.h5"))
+LatentExplorer(used(small("film")), Store("salts.h5"))
 """
 SECONDS = 60  # the most that any of the waits may take
 READY = """
@@ -109,7 +107,7 @@ def test_an_explorer_answers_the_keyboard(tmp_path):
     from selenium.webdriver.common.keys import Keys
     from selenium.webdriver.support.ui import WebDriverWait
 
-    build_store(SPLITS, tmp_path / "all.h5", N, workers=1, progress=False)
+    salt_store(tmp_path)
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CODE.strip())])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(notebook, tmp_path / "explorer.ipynb")
@@ -134,5 +132,3 @@ def test_an_explorer_answers_the_keyboard(tmp_path):
         events = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
         asked = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
         assert [url for url in asked if not url.startswith((address, "data:", "blob:", "about:"))] == []
-        if folder := os.environ.get("SHOT"):
-            driver.save_screenshot(folder)

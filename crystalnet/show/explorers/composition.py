@@ -90,10 +90,10 @@ class CompositionExplorer(Explorer):
         return answer, ssim(self.truth, answer, float(np.ptp(self.truth)), periodic=True), expected
 
     def _figures(self) -> dict[str, go.Figure]:
-        shown = {"truth": self.truth, "whole composition": self.full, "what is left": self.prediction}
+        shown = {"truth": self.truth, "whole": self.full, "left": self.prediction}
         surfaces = isosurfaces(shown, levels(self.truth, self.surface), stride=1)
         planes = slices(self.full, self.prediction, labels=("whole", "left"))
-        return {"surfaces": surfaces.update_layout(height=260), "slices": planes.update_layout(height=440)}
+        return {"surfaces": surfaces.update_layout(height=200), "slices": planes.update_layout(height=440)}
 
     def _words(self) -> str:
         told = ", ".join(f"{SYMBOLS[i]} {self.composition[i]:.2f}" for i in np.flatnonzero(self.composition))
