@@ -58,10 +58,10 @@ class CandidatesExplorer(Explorer):
 
     def _compute(self) -> None:
         self.cifs = [self._cif(rank) for rank in (self.first, self.second)]
-
-    def _figures(self) -> dict[str, go.Figure]:
         for text, content in zip(self._texts, self.cifs, strict=True):
             text.value = content
+
+    def _figures(self) -> dict[str, go.Figure]:
         sides = list(zip(("left", "right"), self.chosen, (self.first, self.second), strict=True))
         return {
             f"{side} atoms": atoms_in_cell(one.trial.atoms, _title(self._rows[rank - 1]))

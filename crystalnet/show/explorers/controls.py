@@ -63,6 +63,7 @@ class Checks(HBox):
 
     def __init__(self, description: str):
         self.description, self.options = description, ()
+        self._showing = False
         super().__init__(layout={"flex_flow": "row wrap"})
         self.observe(self._show, "value")
 
@@ -75,12 +76,14 @@ class Checks(HBox):
         self.value = self.options
 
     def _read(self, _) -> None:
-        self.value = tuple(check.description for check in self.children if check.value)
+        if not self._showing:
+            self.value = tuple(check.description for check in self.children if check.value)
 
     def _show(self, _) -> None:
-        chosen = set(self.value)  # one check after the other changes, and with each of them the value
+        self._showing = True
         for check in self.children:
-            check.value = check.description in chosen
+            check.value = check.description in self.value
+        self._showing = False
 
 
 def refuse(control: DOMWidget, value) -> None:
