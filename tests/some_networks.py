@@ -6,7 +6,9 @@ import numpy as np
 import torch
 from some_crystals import rock_salt
 
+from crystalnet.data.building import build_store
 from crystalnet.data.crystals import composition_vector
+from crystalnet.data.store import Store
 from crystalnet.model import networks
 from crystalnet.model.network import DensityNetwork
 from crystalnet.physics.density import promolecule_cmeds
@@ -33,6 +35,13 @@ class Salts(SimpleNamespace):
 
     def indices(self, split: str) -> np.ndarray:
         return np.flatnonzero(self.split == split)
+
+
+def salt_store(folder) -> Store:
+    """A data set of the salts, the last three to test with."""
+    crystals = [rock_salt(*salt) for salt in SALTS]
+    splits = {"train": crystals[:-3], "test": crystals[-3:]}
+    return build_store(splits, folder / "salts.h5", 20, workers=1, progress=False)
 
 
 def small(kind: str, **changes) -> DensityNetwork:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 import numpy as np
 
 from crystalnet.errors import CrystalNetError
+from crystalnet.physics.tables import SYMBOLS
 
 LEVELS = ("baseline", "no_ratios", "drop_element", "no_formula")
 """Full fractions; elements without ratios; one element hidden as well; pattern only."""
@@ -41,3 +43,25 @@ def known_composition(
                 row[present[int.from_bytes(digest[:8]) % len(present)]] = False
     n_known = np.maximum(known.sum(1, keepdims=True), 1)  # a crystal that could not be computed has none
     return (known / n_known).astype(np.float32)
+
+
+def partly_known(composition: np.ndarray, elements: Iterable[str], ratios: bool = True) -> np.ndarray:
+    """What is left of one composition (118,) if only these elements are known, in float32.
+
+    Fractions of the known elements add up to 1, equal ones without ratios; zeros if no element is known.
+    """
+    known = composition * np.isin(SYMBOLS, list(elements))
+    if not ratios:
+        known = known > 0
+    return (known / max(known.sum(), np.finfo(np.float32).tiny)).astype(np.float32)
+
+
+def known_level(composition: np.ndarray, elements: Iterable[str], ratios: bool = True) -> str | None:
+    """The level of Table 2 at which these of a composition's elements are known; None if there is none."""
+    n_known = np.count_nonzero(partly_known(composition, elements))
+    n_hidden = np.count_nonzero(composition) - n_known
+    if not n_known:
+        return "no_formula"
+    if ratios:
+        return None if n_hidden else "baseline"
+    return {0: "no_ratios", 1: "drop_element"}.get(n_hidden)

@@ -11,9 +11,10 @@ from pymatgen.io.cif import CifWriter
 from pymatgen.io.vasp import Chgcar, Poscar
 
 from crystalnet import __version__
+from crystalnet.data.crystals import SYMPREC
 from crystalnet.errors import CrystalNetError
 from crystalnet.physics.density import GRID, promolecule_cmed
-from crystalnet.solving.candidates import WIDE
+from crystalnet.solving.candidates import WIDE, Candidate
 from crystalnet.solving.ranking import CONFIDENT, structure_of
 from crystalnet.solving.solution import Solution
 
@@ -46,9 +47,9 @@ def write_report(solution: Solution, folder, most: int = MOST) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         for rank, candidate in enumerate(solution.candidates[:most], 1):
-            structure = structure_of(candidate.trial.atoms)
-            name = f"{rank}-{structure.composition.reduced_formula}-{candidate.trial.template.space_group}"
-            CifWriter(structure, symprec=0.01).write_file(part / f"{name}.cif")
+            formula = structure_of(candidate.trial.atoms).composition.reduced_formula
+            name = f"{rank}-{formula}-{candidate.trial.template.space_group}"
+            (part / f"{name}.cif").write_text(cif(candidate), encoding="utf-8")
         write_density(solution.candidates[0].trial.atoms, part / "1-density")
         solution.table().to_csv(part / "candidates.csv", index=False)
         (part / "report.md").write_text(report(solution), encoding="utf-8")
@@ -62,6 +63,11 @@ def write_report(solution: Solution, folder, most: int = MOST) -> Path:
         if part is not None:
             shutil.rmtree(part, ignore_errors=True)
     return folder
+
+
+def cif(candidate: Candidate) -> str:
+    """The text of a candidate's CIF, with its symmetry."""
+    return str(CifWriter(structure_of(candidate.trial.atoms), symprec=SYMPREC))
 
 
 def write_density(atoms, path, n: int = GRID) -> None:
