@@ -11,7 +11,7 @@ from crystalnet.show.densities import CAMERA, CORNERS, cell_edges
 from crystalnet.show.style import COLOURS, styled
 
 NEAR_FACE = 0.02  # fractional: atoms so near a face are drawn on the opposite one as well, our choice
-SMALLEST, GROWTH = 13, 2.0  # pixels of an atom's marker, and per cube root of its atomic number, our choice
+SMALLEST, GROWTH = 16, 2.0  # pixels of an atom's marker, and per cube root of its atomic number, our choice
 EYE = {axis: 0.85 * value for axis, value in CAMERA["eye"].items()}  # nearer than to a surface
 
 
