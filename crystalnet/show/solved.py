@@ -14,10 +14,9 @@ from crystalnet.solving.candidates import WIDE, Candidate
 from crystalnet.solving.frames import Frames
 from crystalnet.solving.observed import STEP
 from crystalnet.solving.peaks import PeakFit
-from crystalnet.solving.ranking import CONFIDENT, fitted, probability
+from crystalnet.solving.ranking import CONFIDENT, features, fitted, probability
 
 ENOUGH_RIGHT = 5  # right and wrong answers that a calibration needs of each, our choice
-FEATURES = ["distance", "lead", "freedom"]
 
 
 def fit_curves(fit: PeakFit, title: str = "") -> go.Figure:
@@ -65,9 +64,8 @@ def amplitude_curves(
 
 
 def features_of(rows: pd.DataFrame) -> np.ndarray:
-    """`ranking.features` of rows that have an answer, (N, 4)."""
-    distance, lead = (np.log(rows[name].to_numpy(float)) for name in FEATURES[:2])
-    return np.stack([np.ones(len(rows)), distance, lead, rows["freedom"].to_numpy(float)], axis=1)
+    """`ranking.features` of rows that have an answer, (N, 3)."""
+    return features(rows["distance"], rows["lead"])
 
 
 def with_confidence(rows: pd.DataFrame, weights: np.ndarray) -> pd.DataFrame:

@@ -23,7 +23,7 @@ from crystalnet.solving.frames import Frames
 from crystalnet.solving.knowledge import Knowledge
 from crystalnet.solving.observed import Observed, lp_factor
 from crystalnet.solving.peaks import observed as peaks_of
-from crystalnet.solving.ranking import features, structure_of
+from crystalnet.solving.ranking import lead, structure_of
 from crystalnet.solving.simulation import simulated
 from crystalnet.solving.solution import SOURCES, chosen, found, propose
 from crystalnet.solving.templates import FAMILIES, Template
@@ -105,8 +105,8 @@ def solved(
 
     Returns:
         material_id, formula, space_group, atoms, top_1, top_5, top_20 (StructureMatcher's defaults), tight_1,
-        rms_1 (its root mean square displacement, nan if not right), distance, lead and freedom (see
-        `ranking.features`), peaks (of the pattern), origin, found_group, seconds, outcome ('answer', 'no
+        rms_1 (its root mean square displacement, nan if not right), distance and lead (see
+        `ranking`), peaks (of the pattern), origin, found_group, seconds, outcome ('answer', 'no
         cell', 'no peaks', 'no candidate').
     """
     row = {
@@ -115,7 +115,7 @@ def solved(
         "space_group": crystal.space_group,
         "atoms": len(crystal.atoms.symbols),
         **dict.fromkeys(("top_1", "top_5", "top_20", "tight_1"), 0),
-        **dict.fromkeys(("rms_1", "distance", "lead", "freedom"), np.nan),
+        **dict.fromkeys(("rms_1", "distance", "lead"), np.nan),
         "peaks": 0,
         "origin": "",
         "found_group": 0,
@@ -130,16 +130,14 @@ def solved(
         not challenge.impostor and matcher.fit(truth, structure_of(one.trial.atoms)) for one in ranked[:20]
     ]
     first = structure_of(ranked[0].trial.atoms)
-    _, distance, lead, freedom = features(ranked)
     row |= {
         "top_1": int(right[0]),
         "top_5": int(any(right[:5])),
         "top_20": int(any(right)),
         "tight_1": int(right[0] and StructureMatcher(**TIGHT).fit(truth, first)),
         "rms_1": matcher.get_rms_dist(truth, first)[0] if right[0] else np.nan,
-        "distance": float(np.exp(distance)),
-        "lead": float(np.exp(lead)),
-        "freedom": float(freedom),
+        "distance": ranked[0].distance,
+        "lead": lead(ranked),
         "peaks": ranked[0].n_peaks,
         "origin": ranked[0].origin,
         "found_group": ranked[0].trial.template.space_group,

@@ -1,6 +1,6 @@
 r"""How sure an answer is, without knowing the truth.
 
-    p = 1 / (1 + exp(-w . x)),    x = (1, ln distance, ln lead, free coordinates / peaks)
+    p = 1 / (1 + exp(-w . x)),    x = (1, ln max(distance, 0.03), ln lead)
 
 A right structure explains the pattern well and clearly better than any other. `lead` is how many times
 farther the best different structure lies, parameters counted (see `Candidate.score`). Weights are fitted on
@@ -16,8 +16,9 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 
 from crystalnet.physics.atoms import Atoms
-from crystalnet.solving.candidates import LEAST_DISTANCE, Candidate
+from crystalnet.solving.candidates import Candidate
 
+ERROR = 0.03  # distance that errors of measurement make, our choice: less says no more
 LARGEST_LEAD = 20.0  # our choice: more says no more
 CONFIDENT = 0.8  # probability from which on an answer is called confident, our choice
 COMPARED = 8  # candidates that are compared with the best, our choice
@@ -43,25 +44,29 @@ def distinct(candidates: Sequence[Candidate]) -> list[Candidate]:
     return kept
 
 
-def features(candidates: Sequence[Candidate]) -> np.ndarray:
-    """What the probability of the first of `distinct` candidates is computed from, (4,)."""
-    first = candidates[0]
-    apart = candidates[1].score - first.score if len(candidates) > 1 else np.inf
-    lead = min(max(apart, 0.0), np.log(LARGEST_LEAD))
-    distance = np.log(max(first.distance, LEAST_DISTANCE))
-    return np.array([1.0, distance, lead, first.trial.n_free / first.n_peaks])
+def lead(candidates: Sequence[Candidate]) -> float:
+    """How many times farther than the first of `distinct` candidates the second lies, parameters counted."""
+    if len(candidates) < 2:
+        return LARGEST_LEAD
+    return float(np.clip(np.exp(candidates[1].score - candidates[0].score), 1, LARGEST_LEAD))
+
+
+def features(distance, lead) -> np.ndarray:
+    """What the probability is computed from, (..., 3), of distances and leads (...)."""
+    distance, lead = np.asarray(distance, float), np.asarray(lead, float)
+    return np.stack([np.ones(distance.shape), np.log(np.maximum(distance, ERROR)), np.log(lead)], -1)
 
 
 def probability(x: np.ndarray, weights: np.ndarray = WEIGHTS) -> np.ndarray:
-    """That the answer is right, of features (..., 4)."""
+    """That the answer is right, of features (..., 3)."""
     return 1 / (1 + np.exp(-np.clip(x @ weights, -30, 30)))
 
 
 def fitted(x: np.ndarray, right: np.ndarray, steps: int = 50) -> np.ndarray:
-    """Weights (4,) of logistic regression, by Newton's method with a little shrinkage.
+    """Weights (3,) of logistic regression, by Newton's method with a little shrinkage.
 
     Args:
-        x: (N, 4) features.
+        x: (N, 3) features.
         right: (N,) whether the answer was right.
     """
     weights = np.zeros(x.shape[1])

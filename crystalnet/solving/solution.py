@@ -28,7 +28,7 @@ from crystalnet.solving.knowledge import Knowledge
 from crystalnet.solving.lattice import Cell
 from crystalnet.solving.observed import Observed
 from crystalnet.solving.peaks import PeakFit, fit_peaks
-from crystalnet.solving.ranking import CONFIDENT, distinct, features, probability, structure_of
+from crystalnet.solving.ranking import CONFIDENT, distinct, features, lead, probability, structure_of
 from crystalnet.solving.templates import FAMILIES
 
 NETWORKS = {"cubic": "cubic-spectral", "hexagonal": "trigonal-spectral"}
@@ -171,7 +171,7 @@ def found(candidates: Sequence[Candidate], frames: Frames) -> bool:
 
 def confidence(ranked: Sequence[Candidate]) -> float:
     """The probability that the first of `distinct` candidates is right; 0 if there is none."""
-    return float(probability(features(ranked))) if ranked else 0.0
+    return float(probability(features(ranked[0].distance, lead(ranked)))) if ranked else 0.0
 
 
 def propose(
