@@ -37,8 +37,9 @@ class Challenge:
     """What a solver is given.
 
     Attributes:
-        pattern: 'exact' peaks; 'errors', 5 % on every intensity and peaks below 1 % of the highest lost;
-            or 'laboratory', a simulated measurement, see the next three.
+        pattern: 'exact' peaks; 'errors', on every intensity, and peaks below 1 % of the highest lost; or
+            'laboratory', a simulated measurement, see two_theta, crystallite_nm and counts.
+        error: standard deviation of the 'errors', relative.
         two_theta: range in degrees, Cu K-alpha, of laboratory patterns.
         crystallite_nm: size of the crystallites, which broadens peaks.
         counts: of the highest peak, which sets the noise.
@@ -53,6 +54,7 @@ class Challenge:
     """
 
     pattern: str = "exact"
+    error: float = 0.05
     two_theta: tuple[float, float] = (10.0, 120.0)
     crystallite_nm: float = 200.0
     counts: float = 1e4
@@ -66,6 +68,7 @@ ANALOGUES = ("analogues",)
 CHALLENGES = {
     "exact": Challenge(),
     "intensity errors": Challenge(pattern="errors", sources=ANALOGUES),
+    "large intensity errors": Challenge(pattern="errors", error=0.2, sources=ANALOGUES),
     "no ratios": Challenge(composition="no_ratios"),
     "an element missing": Challenge(composition="drop_element"),
     "no composition": Challenge(composition="no_formula"),
@@ -75,8 +78,8 @@ CHALLENGES = {
     "type withheld, phasing from the network": Challenge(withheld="type", sources=("seeded",)),
     "type withheld, phasing from random starts": Challenge(withheld="type", sources=("random",)),
     "laboratory, to 120 degrees": Challenge("laboratory", sources=ANALOGUES),
-    "laboratory, to 90 degrees": Challenge("laboratory", (10.0, 90.0), sources=ANALOGUES),
-    "laboratory, to 50 degrees": Challenge("laboratory", (10.0, 50.0), sources=ANALOGUES),
+    "laboratory, to 90 degrees": Challenge("laboratory", two_theta=(10.0, 90.0), sources=ANALOGUES),
+    "laboratory, to 50 degrees": Challenge("laboratory", two_theta=(10.0, 50.0), sources=ANALOGUES),
     "laboratory, 20 nm": Challenge("laboratory", crystallite_nm=20.0, sources=ANALOGUES),
     "laboratory, 5 nm": Challenge("laboratory", crystallite_nm=5.0, sources=ANALOGUES),
     "laboratory, 300 counts": Challenge("laboratory", counts=300.0, sources=ANALOGUES),
@@ -187,7 +190,9 @@ def observation(crystal: Crystal, challenge: Challenge, other: Crystal | None = 
     if challenge.pattern == "exact":
         return exact
     if challenge.pattern == "errors":
-        intensity = exact.intensity * np.maximum(1 + 0.05 * rng.standard_normal(len(exact.s)), 0.01)
+        intensity = exact.intensity * np.maximum(
+            1 + challenge.error * rng.standard_normal(len(exact.s)), 0.01
+        )
         high = intensity * lp_factor(exact.s, exact.wavelength)
         strong = high > 0.01 * high.max()
         return replace(exact, s=exact.s[strong], intensity=intensity[strong], weakest=0.01)

@@ -20,6 +20,7 @@ from crystalnet.solving.candidates import Candidate
 
 ERROR = 0.03  # distance that errors of measurement make, our choice: less says no more
 LARGEST_LEAD = 20.0  # our choice: more says no more
+ALONE = 3.0  # lead of a candidate without any other, our choice: nobody knows how far the next one is
 CONFIDENT = 0.8  # probability from which on an answer is called confident, our choice
 COMPARED = 8  # candidates that are compared with the best, our choice
 # of 174 answers to validation crystals, 38 of them wrong; a test fits them anew to the rows in book/solved
@@ -47,7 +48,7 @@ def distinct(candidates: Sequence[Candidate]) -> list[Candidate]:
 def lead(candidates: Sequence[Candidate]) -> float:
     """How many times farther than the first of `distinct` candidates the second lies, parameters counted."""
     if len(candidates) < 2:
-        return LARGEST_LEAD
+        return ALONE
     return float(np.clip(np.exp(candidates[1].score - candidates[0].score), 1, LARGEST_LEAD))
 
 
