@@ -166,11 +166,11 @@ def found(candidates: Sequence[Candidate], frames: Frames) -> bool:
     """Whether no other source need be asked: exact peaks are met, or measured ones confidently explained."""
     if not candidates or min(one.distance for one in candidates) < GOOD:
         return bool(candidates)
-    return not frames.observed.exact and confidence(distinct(candidates)) >= CONFIDENT
+    return not frames.observed.exact and confidence(chosen(candidates, frames)) >= CONFIDENT
 
 
 def confidence(ranked: Sequence[Candidate]) -> float:
-    """The probability that the first of `distinct` candidates is right; 0 if there is none."""
+    """The probability that the first of `chosen` candidates is right; 0 if there is none."""
     return float(probability(features(ranked[0].distance, lead(ranked)))) if ranked else 0.0
 
 
