@@ -22,6 +22,7 @@ from crystalnet.solving.solution import NETWORKS
 from crystalnet.solving.templates import FAMILIES
 from crystalnet.trainings import Trainings
 
+LEARNED = {"network", "phasing", "seeded"}  # sources that ask a network
 UNSEEN = "held-out types"  # the variant whose training holds no structure type of its test crystals
 
 
@@ -41,21 +42,22 @@ class Solvings(Trainings):
 
         Crystals are drawn at random, by the seed of the evaluation alone.
         """
-        if CHALLENGES[name].withheld == "type":
-            run = self.varied(UNSEEN)
+        challenge = CHALLENGES[name]
+        run = self.varied(UNSEEN) if challenge.withheld == "type" else self
+        asks = LEARNED.intersection(challenge.sources)  # the package's own network, unless that saw the types
+        network = None
+        if asks and run is not self:
             network = {FAMILIES[system]: run.trained(system, "baseline").model.eval()}
-        else:
-            run, network = self, None
         crystals = run.cleaned(system).splits[split]
         settings = self.params.solving
         order = np.random.default_rng(settings.seed).permutation(len(crystals))
         crystals = [crystals[i] for i in order[: settings.most.get(name, settings.most["others"])]]
         key = {
-            "challenge": repr(CHALLENGES[name]),
+            "challenge": repr(challenge),
             "split": split,
             "crystals": [crystal.material_id for crystal in crystals],
             "catalogue": len(run.cleaned(system).splits["train"]),
-            "network": NETWORKS.get(FAMILIES[system]) if network is None else UNSEEN,
+            "network": (UNSEEN if network else NETWORKS.get(FAMILIES[system])) if asks else None,
             "seconds": settings.seconds,
             "code": code_digest("physics", "data", "model", "solving"),
         }
@@ -68,7 +70,7 @@ class Solvings(Trainings):
             place.mkdir(exist_ok=True)
             bar = tqdm(todo, desc=f"{system}, {name}", unit="crystal", disable=not self.progress)
             for crystal in bar:
-                row = solved(crystal, CHALLENGES[name], run.catalogue(system), network, settings.seconds)
+                row = solved(crystal, challenge, run.catalogue(system), network, settings.seconds)
                 with rows_path.open("a") as file:
                     file.write(json.dumps(row) + "\n")
             self.finish(place, started, **{k: v for k, v in key.items() if k != "crystals"})
