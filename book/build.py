@@ -27,8 +27,9 @@ from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from traitlets.config import Config
 
+from crystalnet.show.modules import PACKAGE, linked, modules_of
+
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = ROOT / "crystalnet"
 READ = (".py", ".json", ".yaml", ".csv", ".npz", ".safetensors")  # what chapters read
 PLOTLY = "application/vnd.plotly.v1+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -106,7 +107,7 @@ def figure_html(figure: dict, div_id: str) -> str:
 
 
 def for_page(notebook: NotebookNode, name: str) -> NotebookNode:
-    """The copy that jupyter-book reads: figures as HTML, nothing that needs a kernel."""
+    """The copy that jupyter-book reads: figures as HTML, links to modules, nothing that needs a kernel."""
     page = copy.deepcopy(notebook)
     page.metadata.pop("widgets", None)
     for number, cell in enumerate(page.cells):
@@ -122,6 +123,10 @@ def for_page(notebook: NotebookNode, name: str) -> NotebookNode:
             for prefix in ("", GLUED):
                 if figure := output.get("data", {}).pop(prefix + PLOTLY, None):
                     output.data[prefix + "text/html"] = figure_html(figure, f"{name}-{number}-{k}")
+    code = "\n".join(cell.source for cell in page.cells if cell.cell_type == "code")
+    if modules := modules_of(code):
+        links = ", ".join(map(linked, modules))
+        page.cells.append(nbformat.v4.new_markdown_cell(f"<p class='modules'>Behind this page: {links}.</p>"))
     return page
 
 

@@ -48,6 +48,7 @@ CHAPTER = (
 ```{code-cell} ipython3
 from myst_nb import glue
 from tqdm.notebook import tqdm
+from crystalnet.errors import CrystalNetError
 import plotly.graph_objects as go
 
 glue("answer", sum(tqdm(range(data["n"]))), display=False)
@@ -110,6 +111,8 @@ def test_a_chapter_becomes_a_page(book: Path):
     assert page.index("vendor/plotly.min.js") < page.index("Plotly.newPlot(")
     assert "vendor/tex-svg-full.js" in page and "Guo" in page
     assert ">a kernel is needed for this" not in page  # the output; the code is shown
+    assert '<a href="_sources/crystalnet/errors.py">crystalnet.errors</a>' in page
+    assert (index.parent / "_sources" / "crystalnet" / "errors.py").exists()
     assert "thebe.js" not in page and "unpkg" not in page and "widget-view" not in page
 
     executed = book.parent / "_build" / "executed" / "intro.ipynb"
