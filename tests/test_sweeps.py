@@ -43,13 +43,18 @@ def settings() -> dict[str, Params]:
 
 
 @pytest.fixture(scope="module")
-def table(settings, tmp_path_factory) -> pd.DataFrame:
-    return sweep(settings, tmp_path_factory.mktemp("runs"))
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("runs")
 
 
-def test_a_sweep_is_table_1_of_every_run_and_failures_are_rows(settings, table, tmp_path):
+@pytest.fixture(scope="module")
+def table(settings, folder) -> pd.DataFrame:
+    return sweep(settings, folder)
+
+
+def test_a_sweep_is_table_1_of_every_run_and_failures_are_rows(settings, table, folder):
     name, params = next(iter(settings.items()))
-    expected = Run(params, tmp_path, progress=False).table_1().reset_index()
+    expected = Run(params, folder, progress=False).table_1().reset_index()
     rows = table[table["run"] == name].reset_index(drop=True)
     pd.testing.assert_frame_equal(rows[expected.columns], expected, check_dtype=False)
     assert (rows["error"] == "").all()
