@@ -73,7 +73,7 @@ class Solvings(Trainings):
                 row = solved(crystal, challenge, run.catalogue(system), network, settings.seconds)
                 with rows_path.open("a") as file:
                     file.write(json.dumps(row) + "\n")
-            self.finish(place, started, **{k: v for k, v in key.items() if k != "crystals"})
+            run.finish(place, started, **{k: v for k, v in key.items() if k != "crystals"})
         table = pd.DataFrame(_read_rows(rows_path)).astype({"material_id": str})
         table.attrs["manifest"] = self.manifest(place)
         return table
