@@ -16,8 +16,9 @@ from tqdm.auto import tqdm
 from crystalnet.errors import CrystalNetError
 from crystalnet.params import Params, repository_root
 from crystalnet.provenance import code_digest, write_text
+from crystalnet.solving.attempts import solved
 from crystalnet.solving.catalogue import Catalogue
-from crystalnet.solving.challenges import CHALLENGES, solved
+from crystalnet.solving.challenges import CHALLENGES
 from crystalnet.solving.solution import NETWORKS
 from crystalnet.solving.templates import FAMILIES
 from crystalnet.trainings import Trainings
@@ -38,7 +39,7 @@ class Solvings(Trainings):
         self._catalogues: dict[str, Catalogue] = {}
 
     def challenge(self, system: str, name: str, split: str = "test") -> pd.DataFrame:
-        """A row a crystal, see `challenges.solved`; `attrs['manifest']` says what made them.
+        """A row a crystal, see `attempts.solved`; `attrs['manifest']` says what made them.
 
         Crystals are drawn at random, by the seed of the evaluation alone.
         """

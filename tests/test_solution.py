@@ -17,8 +17,9 @@ from crystalnet.physics.density import n_electrons
 from crystalnet.physics.diffraction import powder_peaks
 from crystalnet.physics.tables import valence
 from crystalnet.show.solved import auc, calibrated, challenge_table, features_of, who_solves, with_confidence
+from crystalnet.solving.attempts import solved
 from crystalnet.solving.catalogue import Catalogue
-from crystalnet.solving.challenges import CHALLENGES, Challenge, is_impostor, known, observation, solved
+from crystalnet.solving.challenges import CHALLENGES, Challenge, is_impostor, known, observation
 from crystalnet.solving.densities import from_density, primitive
 from crystalnet.solving.frames import Frames
 from crystalnet.solving.knowledge import Knowledge
