@@ -106,6 +106,7 @@ class Run(Trainings):
             "most": most,
             "split": split,
             "precision": settings.precision,
+            "patterns": settings.patterns,
             "seed": settings.seed,
             "code": code_digest("physics", "data", "model", "solving"),
         }
@@ -140,6 +141,7 @@ class Run(Trainings):
                     f"{system} {name}",
                     files,
                     settings.precision == MIXED,
+                    settings.patterns,
                 )
             write_text(path, table.to_csv(index=False))
             self.finish(folder, started, **key)

@@ -140,6 +140,9 @@ class TrainingParams(Group):
         **PAPER,
     )
     noise: float = Field(1e-3, ge=0, description="of pattern and composition", **PAPER)
+    degraded: float = Field(
+        0.0, ge=0, le=1, description="share of profiles that are seen as a laboratory would measure them"
+    )
     validate_every: int = Field(1, ge=1, description="epochs", **PAPER)
     val_samples: int = Field(2, ge=1, description="guesses a validation crystal", **PAPER)
     val_grid: int = Field(25, ge=7, description="voxels an axis in validation", **PAPER)
@@ -166,6 +169,9 @@ class EvaluationParams(Group):
 
     n_samples: int = Field(5, ge=1, description="guesses of the 'paper' protocol", **PAPER)
     max_test: int | None = Field(500, ge=1, description="first so many test crystals; null: all", **PAPER)
+    patterns: str = Field(
+        "exact", description="what test patterns are like: a name in solving.challenges.CHALLENGES"
+    )
     seed: int = Field(0, description="of the guesses")
     precision: Literal["32-true", "bf16-mixed"] = Field("32-true", description="of the network's answers")
     densities: str | None = Field(

@@ -18,7 +18,7 @@ from crystalnet.params import Params, repository_root
 from crystalnet.provenance import code_digest, write_text
 from crystalnet.solving.attempts import solved
 from crystalnet.solving.catalogue import Catalogue
-from crystalnet.solving.challenges import CHALLENGES
+from crystalnet.solving.challenges import challenge_of
 from crystalnet.solving.solution import NETWORKS
 from crystalnet.solving.templates import FAMILIES
 from crystalnet.trainings import Trainings
@@ -43,7 +43,7 @@ class Solvings(Trainings):
 
         Crystals are drawn at random, by the seed of the evaluation alone.
         """
-        challenge = CHALLENGES[name]
+        challenge = challenge_of(name)
         run = self.varied(UNSEEN) if challenge.withheld == "type" else self
         asks = LEARNED.intersection(challenge.sources)  # the package's own network, unless that saw the types
         network = None

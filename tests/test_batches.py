@@ -7,6 +7,7 @@ from some_crystals import rock_salt
 
 from crystalnet.data.building import build_store
 from crystalnet.data.store import ALTERED, Store
+from crystalnet.errors import CrystalNetError
 from crystalnet.model.batches import Batch, Batches
 from crystalnet.physics.diffraction import powder_peaks
 from crystalnet.physics.profiles import LOG_STEP, log_profile
@@ -193,6 +194,20 @@ def test_a_stretched_crystal_has_its_profile_and_its_electrons(store):
         expected = log_profile(powder_peaks(stretched))
         cosine = profile @ expected / np.linalg.norm(profile) / np.linalg.norm(expected)
         assert cosine > 0.98  # form factors, and the axis' end, are what is left
+
+
+def test_a_share_of_profiles_is_seen_as_measured(store):
+    """The densities stay; every step draws anew."""
+    plain, made = (
+        batches(store, reads="profiles", max_shift_bins=8, noise=0, degraded=share, batch_size=7)
+        for share in (0, 1)
+    )
+    before, after, later = plain.draw(0, 0), made.draw(0, 0), made.draw(1, 0)
+    assert not (before.pattern == after.pattern).all(1).any()
+    assert ((after.pattern > 0).sum(1) <= (before.pattern > 0).sum(1) + 7).all() and later.pattern.amax() == 1
+    assert torch.equal(before.rho, after.rho) and torch.equal(before.highest, after.highest)
+    with pytest.raises(CrystalNetError, match=r"training\.degraded is for networks that read profiles"):
+        batches(store, degraded=0.5)
 
 
 def test_a_shifted_pattern_leaves_the_density_alone(store):

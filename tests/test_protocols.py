@@ -13,6 +13,7 @@ from pymatgen.core import Lattice, Structure
 from crystalnet.data.building import build_store
 from crystalnet.data.crystals import Crystal
 from crystalnet.data.store import Store
+from crystalnet.errors import CrystalNetError
 from crystalnet.physics.density import promolecule_cmed
 from crystalnet.physics.similarity import psnr, ssim
 from crystalnet.physics.symmetry import ROTATIONS, lattice_operations, rotate
@@ -179,6 +180,36 @@ def test_an_oracle_is_perfect_in_every_row(store):
     np.testing.assert_allclose(table[["paper_ssim", "honest_ssim"]], 1, atol=1e-4)
     np.testing.assert_allclose(table["honest_nmae"], 0, atol=1e-5)
     assert not np.any(oracle.seen)  # sees the compositions it is given, not the store's
+
+
+@pytest.mark.parametrize(("reads", "size"), [("patterns", 1024), ("profiles", 768)])
+def test_patterns_may_be_measured(store, reads, size):
+    """What the predictor sees is not the store's, the truth is."""
+
+    class Blind:
+        def __init__(self):
+            self.reads, self.seen = reads, []
+
+        def answer(self, pattern, composition, n=50):
+            self.seen.append(pattern)
+            return torch.ones(n, n, n)
+
+        def predict(self, pattern, composition, n_samples=5, seed=0, n=50):
+            return torch.ones(n_samples, n, n, n)
+
+    blind, rows = Blind(), store.indices("test")
+    table = evaluate(
+        blind, store, store.compositions, rows, 2, progress=False, patterns="laboratory, to 90 degrees"
+    )
+    assert table["honest_ssim"].between(-1, 0.9).all()
+    for row, seen in zip(rows, blind.seen, strict=True):
+        exact = getattr(store, reads)[row]
+        assert seen.shape == (size,) == exact.shape and seen.max() == 1 and np.isfinite(seen).all()
+        assert (seen > 0).sum() < (exact > 0).sum()  # weak peaks and large angles are gone
+        strong = exact.argmax()
+        assert seen[strong - 2 : strong + 3].max() > 0.5
+    with pytest.raises(CrystalNetError, match="There is no challenge 'by moonlight'"):
+        evaluate(blind, store, store.compositions, rows, 2, progress=False, patterns="by moonlight")
 
 
 def test_summary_on_numbers_done_by_hand():

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 
 from crystalnet.data.store import ALTERED, Store
+from crystalnet.errors import CrystalNetError
+from crystalnet.model.degradation import degraded
 from crystalnet.model.objective import augment, stratified_voxels
 from crystalnet.physics.profiles import compression
 from crystalnet.settings import TrainingParams
@@ -43,6 +45,9 @@ class Batches:
         compositions: (N, 118), what the network may know of each composition.
         n_latent, reads: of the network.
         n_processes: a batch is a multiple of it, since the processes share each batch equally.
+
+    Raises:
+        CrystalNetError: patterns of the paper's axis are to be degraded.
     """
 
     def __init__(
@@ -59,6 +64,11 @@ class Batches:
         self.rows = torch.from_numpy(np.concatenate([store.indices(s) for s in ("train", ALTERED)]))
         self.patterns = torch.from_numpy(getattr(store, reads)).to(device)
         self.stretches = reads == "profiles"
+        if settings.degraded and not self.stretches:
+            raise CrystalNetError(
+                "training.degraded is for networks that read profiles. Set it to 0, or model.reads to"
+                " 'profiles'."
+            )
         self.compositions = torch.from_numpy(np.ascontiguousarray(compositions)).to(device)
         densities = torch.from_numpy(store.cmed).view(len(store), -1)
         self.densities = densities.to(device) if _fits(densities, self.device) else densities
@@ -90,6 +100,8 @@ class Batches:
         pattern, composition, shift = augment(
             self.patterns[here], self.compositions[here], generator, settings.max_shift_bins, settings.noise
         )
+        if settings.degraded:
+            pattern = degraded(pattern, settings.degraded, generator)
         # on a logarithmic axis the shifted pattern is exactly that of the stretched crystal
         factor = compression(shift)[:, None] if self.stretches else torch.ones(1, 1, device=self.device)
         rho = self.densities[rows.to(where)[:, None], flat.to(where)].to(self.device, torch.float32)

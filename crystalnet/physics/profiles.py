@@ -44,7 +44,8 @@ def patterns_and_profiles(structures: Sequence) -> tuple[torch.Tensor, torch.Ten
     profiles = torch.zeros(len(structures), N_LOG_BINS)
     for rows, rings, intensity in batch_peaks(structures, MO_K_ALPHA):
         patterns[rows] = binned(rings.crystal, rings.two_theta, intensity, len(rows), N_BINS)
-        profiles[rows] = _smeared(rings.crystal, rings.g / 2, rings.two_theta, intensity, len(rows))
+        amplitude = intensity / lorentz_polarisation(rings.two_theta)
+        profiles[rows] = smeared(rings.crystal, bin_of(rings.g / 2), amplitude, len(rows))
     return patterns, profiles
 
 
@@ -62,7 +63,8 @@ def log_profile(peaks: Peaks) -> np.ndarray:
         raise CrystalNetError("A peak holds NaN, infinite or negative values. Clean the list of peaks.")
     two_theta, intensity, d_spacing = torch.from_numpy(values)
     crystal = torch.zeros(len(d_spacing), dtype=torch.int32)
-    profile = _smeared(crystal, 1 / (2 * d_spacing), two_theta, intensity, 1)[0].numpy()
+    amplitude = intensity / lorentz_polarisation(two_theta)
+    profile = smeared(crystal, bin_of(1 / (2 * d_spacing)), amplitude, 1)[0].numpy()
     if not profile.max() > 0:
         raise CrystalNetError(
             f"No peak lies between d = {1 / (2 * HIGHEST):.3f} and {1 / (2 * LOWEST):.0f} Å. Check the"
@@ -88,14 +90,31 @@ def compression(bins: torch.Tensor) -> torch.Tensor:
     return (3 * LOG_STEP * bins).exp()
 
 
-def _smeared(crystal, s, two_theta, intensity, n_crystals: int) -> torch.Tensor:
-    """Peaks as Gaussians on the axis log s, (n_crystals, 768) float32, the highest bin of a crystal 1."""
-    amplitude = intensity / lorentz_polarisation(two_theta)
-    place = (s / LOWEST).log() / LOG_STEP  # in bins; bin b covers b to b + 1
-    profiles = torch.zeros(n_crystals * N_LOG_BINS, dtype=torch.float64, device=s.device)
+def bin_of(s: torch.Tensor) -> torch.Tensor:
+    """Where s (1/Å) lies on the axis, in bins and parts of a bin; bin b covers b to b + 1."""
+    return (s / LOWEST).log() / LOG_STEP
+
+
+def s_of(place: torch.Tensor) -> torch.Tensor:
+    """The s (1/Å) at a place on the axis, in bins: the inverse of `bin_of`."""
+    return LOWEST * (LOG_STEP * place).exp()
+
+
+def smeared(
+    crystal: torch.Tensor, place: torch.Tensor, intensity: torch.Tensor, n_crystals: int
+) -> torch.Tensor:
+    """Peaks as Gaussians, (n_crystals, 768) float32, the highest bin of a crystal 1.
+
+    Args:
+        crystal: (P,) which crystal each peak is of.
+        place: (P,) in bins, see `bin_of`; what lies beyond the axis is left out.
+        intensity: (P,) without Lorentz-polarisation factor, on a scale of the crystal's own.
+    """
+    dtype = torch.result_type(place, intensity)
+    profiles = torch.zeros(n_crystals * N_LOG_BINS, dtype=dtype, device=place.device)
     for offset in range(-_REACH, _REACH + 1):
         bins = place.floor().long() + offset
-        height = amplitude * (-0.5 * ((bins + 0.5 - place) / SMEAR) ** 2).exp()
+        height = intensity * (-0.5 * ((bins + 0.5 - place) / SMEAR) ** 2).exp()
         inside = (bins >= 0) & (bins < N_LOG_BINS)
         profiles.index_add_(0, (crystal.long() * N_LOG_BINS + bins)[inside], height[inside])
     profiles = profiles.view(n_crystals, N_LOG_BINS).float()

@@ -14,6 +14,9 @@ import numpy as np
 from crystalnet.data.crystals import Crystal
 from crystalnet.data.leakage import reduced_formula, swaps
 from crystalnet.data.prototypes import library_crystals
+from crystalnet.errors import CrystalNetError
+from crystalnet.physics.diffraction import MO_K_ALPHA, N_BINS, binned_pattern
+from crystalnet.physics.profiles import N_LOG_BINS, log_profile
 from crystalnet.solving.catalogue import Catalogue
 from crystalnet.solving.knowledge import Knowledge
 from crystalnet.solving.observed import Observed, lp_factor
@@ -84,9 +87,20 @@ CHALLENGES = {
 """By name, those of chapter 9."""
 
 
+def challenge_of(name: str) -> Challenge:
+    """The challenge of a name.
+
+    Raises:
+        CrystalNetError: there is none; names those there are.
+    """
+    if name not in CHALLENGES:
+        raise CrystalNetError(f"There is no challenge {name!r}. Choose among: {'; '.join(CHALLENGES)}.")
+    return CHALLENGES[name]
+
+
 def is_impostor(name: str) -> bool:
     """Whether no answer to a challenge is right."""
-    return bool(CHALLENGES[name].impostor)
+    return bool(challenge_of(name).impostor)
 
 
 def observation(crystal: Crystal, challenge: Challenge, other: Crystal | None = None) -> Observed:
@@ -127,6 +141,21 @@ def observation(crystal: Crystal, challenge: Challenge, other: Crystal | None = 
     ]
     together = replace(parts[0], counts=sum(part.counts for part in parts), sigma=None)
     return peaks_of(together, CU_K_ALPHA, k_alpha_2=False)
+
+
+def view(crystal: Crystal, challenge: Challenge, reads: str) -> np.ndarray:
+    """What a network is shown of the crystal: its profile (768,) or pattern (1024,) under the challenge.
+
+    All zeros where no peak stands out, or none that the network's axis reaches.
+
+    Args:
+        reads: 'profiles' or 'patterns', as the network says.
+    """
+    axis, size = {"profiles": (log_profile, N_LOG_BINS), "patterns": (binned_pattern, N_BINS)}[reads]
+    try:
+        return axis(replace(observation(crystal, challenge), wavelength=MO_K_ALPHA).peaks)
+    except CrystalNetError:
+        return np.zeros(size, np.float32)
 
 
 def _seed(crystal: Crystal, challenge: Challenge) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
+from crystalnet.data.crystals import Crystal
 from crystalnet.data.densities import cmed_from_file
 from crystalnet.data.store import Store
 from crystalnet.model.confidence import agreement
@@ -30,6 +32,7 @@ def evaluate(
     name: str = "evaluation",
     density_files: dict[str, Path] | None = None,
     mixed_precision: bool = False,
+    patterns: str = "exact",
 ) -> pd.DataFrame:
     """Score a network or baseline on crystals `rows` of the store.
 
@@ -40,11 +43,16 @@ def evaluate(
         compositions: (N, 118), what it may know of each composition.
         density_files: by material_id, to take the truth from instead of the store.
         mixed_precision: the predictor multiplies in bfloat16; the scores are float32 in any case.
+        patterns: what they are like, see `challenges.CHALLENGES`: a name there.
 
     Returns:
         A row a crystal: row, material_id, formula, space_group, paper_ssim, paper_psnr, honest_ssim,
         honest_psnr, honest_nmae, and the samples' agreement with the answer (see `model.confidence`).
+
+    Raises:
+        CrystalNetError: there are no such `patterns`.
     """
+    views = None if patterns == "exact" else _views(patterns, predictor.reads)
     table, device = [], next(predictor.parameters()).device if isinstance(predictor, nn.Module) else CPU
     for row in tqdm(rows, desc=name, unit="crystal", disable=not progress):
         crystal = store.crystals[row]
@@ -52,7 +60,8 @@ def evaluate(
             cmed_from_file(density_files[crystal.material_id], store.n) if density_files else store.cmed[row]
         )
         truth = torch.from_numpy(truth.astype(np.float32))
-        pattern, composition = getattr(store, predictor.reads)[row], compositions[row]
+        pattern = views(crystal) if views else getattr(store, predictor.reads)[row]
+        composition = compositions[row]
         with torch.autocast(device.type, torch.bfloat16, enabled=mixed_precision):
             samples = predictor.predict(pattern, composition, n_samples, seed, store.n)
             answer = predictor.answer(pattern, composition, store.n)
@@ -70,6 +79,13 @@ def evaluate(
             }
         )
     return pd.DataFrame(table)
+
+
+def _views(patterns: str, reads: str) -> Callable[[Crystal], np.ndarray]:
+    from crystalnet.solving.challenges import challenge_of, view  # seconds that exact patterns do without
+
+    challenge = challenge_of(patterns)
+    return lambda crystal: view(crystal, challenge, reads)
 
 
 def summary(table: pd.DataFrame) -> pd.Series:
