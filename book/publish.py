@@ -4,7 +4,8 @@
                                                --weights--> crystalnet/weights/<network>.safetensors, .md
 
 With --explorer the record gets the crystals that the pages' explorer shows (see `showcase`).
-With --challenges crystals are solved instead, and their rows go to book/solved (see `solvings`).
+With --challenges crystals are solved instead, and their rows go to book/solved (see `solvings`): those of
+the challenges that follow it, or of all that the profile names.
 
 Whatever is in _build/runs is not made again: a publication that was broken off goes on where it was.
 """
@@ -25,19 +26,22 @@ from crystalnet.showcase import FILE, write_showcase
 from crystalnet.solvings import Solvings, publish_challenges
 
 RESULTS = Path(__file__).parent / "results"
+SPLITS = ("val", "test")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train, evaluate and publish a profile.")
     parser.add_argument("--profile", default="quick", help="params/PROFILE.yaml (default: %(default)s)")
     parser.add_argument("--weights", action="store_true", help="its networks become the package's own")
-    parser.add_argument("--challenges", action="store_true", help="solve crystals instead (chapter 9)")
+    parser.add_argument("--challenges", nargs="*", metavar="NAME", help="solve crystals instead (chapter 9)")
+    parser.add_argument("--splits", nargs="+", choices=SPLITS, default=SPLITS, help="of crystals to solve")
     parser.add_argument("--missing", action="store_true", help="add to the records what they lack")
     parser.add_argument("--explorer", action="store_true", help="write the explorer's crystals alone")
     options = parser.parse_args()
     try:
-        if options.challenges:
-            print(publish_challenges(Solvings(Params.load(options.profile))))
+        if options.challenges is not None:
+            solvings = Solvings(Params.load(options.profile))
+            print(publish_challenges(solvings, options.challenges, options.splits))
             return
         run = Run(Params.load(options.profile))
         folders = [RESULTS / options.profile / system for system in run.systems]

@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 from crystalnet.errors import CrystalNetError
 from crystalnet.params import Params, repository_root
 from crystalnet.provenance import code_digest, write_text
+from crystalnet.results import read_table
 from crystalnet.solving.attempts import solved
 from crystalnet.solving.catalogue import Catalogue
 from crystalnet.solving.challenges import challenge_of
@@ -85,9 +86,9 @@ class Solvings(Trainings):
             self._catalogues[system] = Catalogue(self.cleaned(system).splits["train"], self.progress)
         return self._catalogues[system]
 
-    def all_challenges(self, split: str = "test") -> dict[tuple[str, str], pd.DataFrame]:
-        """Every challenge that the settings name, of every system."""
-        cases = [(system, name) for name in self.params.solving.challenges for system in self.systems]
+    def challenges(self, names: Iterable[str], split: str = "test") -> dict[tuple[str, str], pd.DataFrame]:
+        """Several challenges of every system."""
+        cases = [(system, challenge) for challenge in names for system in self.systems]
         workers = self.params.training.networks_at_once
         if workers > 1:
             jobs = (delayed(_done)(self.params, self.folder, *case, split) for case in cases)
@@ -99,22 +100,37 @@ def _done(params: Params, folder: Path, system: str, name: str, split: str) -> N
     Solvings(params, folder, progress=False).challenge(system, name, split)
 
 
-def publish_challenges(run: Solvings, folder=None, splits: Iterable[str] = ("val", "test")) -> Path:
-    """Keep the rows of all challenges in the repository: book/solved/<profile>.csv and .json.
+def publish_challenges(
+    run: Solvings, names: Iterable[str] = (), splits: Iterable[str] = ("val", "test"), folder=None
+) -> Path:
+    """Keep the rows of challenges in the repository: book/solved/<profile>.csv and .json.
+
+    Args:
+        names: of challenges, by default all that the settings name. What is kept of others stays as it is.
 
     Raises:
-        CrystalNetError: an error of the run.
+        CrystalNetError: an error of the run, or what is kept is damaged.
     """
     folder = Path(folder) if folder else repository_root() / "book" / "solved"
-    parts, manifest = [], {}
-    for split in splits:
-        for (system, name), table in run.all_challenges(split).items():
-            parts.append(table.assign(system=system, challenge=name, split=split))
-            manifest[f"{split}, {system}, {name}"] = table.attrs["manifest"]
     path = folder / f"{run.params.profile}.csv"
-    write_text(path, pd.concat(parts).to_csv(index=False, float_format="%.5g"))
+    names = tuple(names) or run.params.solving.challenges
+    for name in names:
+        challenge_of(name)  # an error now, not after the others
+    rows, manifest = _read_kept(path) if path.exists() else (pd.DataFrame(), {})
+    parts = {key: rows[_case(rows) == key] for key in manifest}
+    for split in splits:
+        for (system, name), table in run.challenges(names, split).items():
+            key = f"{split}, {system}, {name}"
+            parts[key] = table.assign(system=system, challenge=name, split=split)
+            manifest[key] = table.attrs["manifest"]
+    write_text(path, pd.concat(parts.values()).to_csv(index=False, float_format="%.5g"))
     write_text(path.with_suffix(".json"), json.dumps(manifest, indent=1))
     return path
+
+
+def _case(rows: pd.DataFrame) -> pd.Series:
+    """What a manifest calls each row's challenge."""
+    return rows["split"] + ", " + rows["system"] + ", " + rows["challenge"]
 
 
 def read_challenges(folder=None) -> tuple[pd.DataFrame, dict]:
@@ -126,14 +142,23 @@ def read_challenges(folder=None) -> tuple[pd.DataFrame, dict]:
     folder = Path(folder) if folder else repository_root() / "book" / "solved"
     tables, manifest = [], {}
     for path in sorted(folder.glob("*.csv")):
-        try:
-            tables.append(pd.read_csv(path, dtype=dict.fromkeys(("material_id", "formula"), str)))
-            manifest |= json.loads(path.with_suffix(".json").read_text())
-        except (OSError, ValueError) as error:
-            raise CrystalNetError(
-                f"{path} or its .json is damaged ({error}). Take both from the repository again."
-            ) from None
+        table, made_by = _read_kept(path)
+        tables.append(table)
+        manifest |= made_by
     return (pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()), manifest
+
+
+def _read_kept(path: Path) -> tuple[pd.DataFrame, dict]:
+    try:
+        table = read_table(path)
+        manifest = json.loads(path.with_suffix(".json").read_text())
+        if set(_case(table)) != set(manifest):
+            raise ValueError("their challenges differ")
+    except (OSError, ValueError, KeyError) as error:
+        raise CrystalNetError(
+            f"{path} or its .json is damaged ({error}). Take both from the repository again."
+        ) from None
+    return table, manifest
 
 
 def _read_rows(path: Path) -> list[dict]:

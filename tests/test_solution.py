@@ -178,13 +178,32 @@ def test_challenges_are_kept_and_go_on_where_they_were(tmp_path):
     rows.write_text(whole[: whole.index("\n") + 20])  # broken off within the second line
     again = Solvings(params, tmp_path, progress=False).challenge("cubic", "exact")
     assert again.drop(columns="seconds").equals(table.drop(columns="seconds"))
-    path = publish_challenges(Solvings(params, tmp_path, progress=False), tmp_path / "solved", ["test"])
-    kept, made = read_challenges(tmp_path / "solved")
-    assert len(kept) == 3 and set(kept["challenge"]) == {"exact"} and "test, cubic, exact" in made
-    path.with_suffix(".json").write_text("{")
-    with pytest.raises(CrystalNetError, match="damaged"):
-        read_challenges(tmp_path / "solved")
     assert json.loads(rows.read_text().splitlines()[0])["material_id"]
+
+
+def test_challenges_are_published_beside_those_that_are_kept(tmp_path):
+    params = Params.load(
+        "smoke",
+        data={"crystal_systems": ["cubic"]},
+        solving={"challenges": ["exact"], "most": {"others": 2}, "seconds": 2},
+    )
+    run, folder = Solvings(params, tmp_path, progress=False), tmp_path / "solved"
+    path = publish_challenges(run, splits=["test"], folder=folder)
+    first = path.read_text().splitlines()
+    publish_challenges(run, ["noise", "exact"], ["test"], folder)
+    kept, made = read_challenges(folder)
+    assert kept["challenge"].tolist() == ["exact"] * 2 + ["noise"] * 2
+    assert set(made) == {"test, cubic, exact", "test, cubic, noise"}
+    assert path.read_text().splitlines()[:3] == first
+    with pytest.raises(CrystalNetError, match="There is no challenge 'by moonlight'"):
+        publish_challenges(run, ["by moonlight"], folder=folder)
+    for damage in ("{", "{}"):
+        path.with_suffix(".json").write_text(damage)
+        with pytest.raises(CrystalNetError, match="damaged"):
+            read_challenges(folder)
+    with pytest.raises(CrystalNetError, match="damaged"):
+        publish_challenges(run, splits=["test"], folder=folder)
+    assert path.read_text().splitlines()[:3] == first
 
 
 def test_tables_of_challenges():
