@@ -69,6 +69,7 @@ CHALLENGES = {
     "an element missing": Challenge(composition="drop_element"),
     "no composition": Challenge(composition="no_formula"),
     "no swap neighbour": Challenge(withheld="swap neighbours"),
+    "type withheld": Challenge(withheld="type"),
     "type withheld, analogues": Challenge(withheld="type", sources=ANALOGUES),
     "type withheld, network": Challenge(withheld="type", sources=("network",)),
     "type withheld, phasing from the network": Challenge(withheld="type", sources=("seeded",)),
