@@ -26,7 +26,7 @@ from crystalnet.data.variations import variations
 from crystalnet.errors import CrystalNetError
 from crystalnet.params import Params, repository_root
 from crystalnet.provenance import code_digest, environment, fingerprint
-from crystalnet.results import Results
+from crystalnet.results import Results, alone
 
 # settings that change no crystal and no number of a data set
 ASIDE = {"crystal_systems", "compare_densities", "connections", "keep_chgcar", "refresh", "scheduler"}
@@ -50,12 +50,12 @@ class DataSets(Results):
             key = self._key()
             place = self.place("crystals", system, key)
             path = place / "crystals.jsonl.gz"
-            if not self.is_finished(place) or self.params.data.refresh:
-                started = time.perf_counter()
-                made = self._clean(system)
-                place.mkdir(exist_ok=True)
-                made.write(path)
-                self.finish(place, started, crystals=len(made.crystals), of=key)
+            with self.making(place, anew=self.params.data.refresh) as missing:
+                if missing:
+                    started = time.perf_counter()
+                    made = self._clean(system)
+                    made.write(path)
+                    self.finish(place, started, crystals=len(made.crystals), of=key)
             self._cleaned[system] = Cleaned.read(path)
         return self._cleaned[system]
 
@@ -68,15 +68,14 @@ class DataSets(Results):
                 key["crystals"] = [c.material_id for c in self.cleaned(system).crystals]
             place = self.place("data", system, key)
             path = place / f"{system}.h5"
-            if self.is_finished(place):
-                self._stores[system] = Store(path)
-            else:
-                started = time.perf_counter()
-                settings = data.n_grid, data.density, data.chgcar_method
-                with _executor(data.scheduler) as where:
-                    built = build_store(self._sets(system), path, *settings, **where, progress=self.progress)
-                self.finish(place, started, crystals=len(built), data_hash=built.digest, of=self._key())
-                self._stores[system] = built
+            with self.making(place) as missing:
+                if missing:
+                    started = time.perf_counter()
+                    sets, settings = self._sets(system), (data.n_grid, data.density, data.chgcar_method)
+                    with _executor(data.scheduler) as where:
+                        built = build_store(sets, path, *settings, **where, progress=self.progress)
+                    self.finish(place, started, crystals=len(built), data_hash=built.digest, of=self._key())
+            self._stores[system] = Store(path)
         return self._stores[system]
 
     def _sets(self, system: str) -> dict[str, list[Crystal]]:
@@ -165,18 +164,20 @@ class DataSets(Results):
         from crystalnet.data.materials_project import fetch
 
         data = self.params.data
-        fetched = fetch(
-            system,
-            self.folder.parent / "materials_project",
-            densities=data.density != "promolecule",
-            ids=[i for formulas in lists.lists.values() for i in formulas] if lists else None,
-            n_grid=data.n_grid,
-            chgcar_method=data.chgcar_method,
-            keep_chgcar=data.keep_chgcar,
-            limit=data.n_crystals,
-            workers=data.connections,
-            progress=self.progress,
-        )
+        folder = self.folder.parent / "materials_project"
+        with alone(folder, self.progress):  # several data sets are made of it
+            fetched = fetch(
+                system,
+                folder,
+                densities=data.density != "promolecule",
+                ids=[i for formulas in lists.lists.values() for i in formulas] if lists else None,
+                n_grid=data.n_grid,
+                chgcar_method=data.chgcar_method,
+                keep_chgcar=data.keep_chgcar,
+                limit=data.n_crystals,
+                workers=data.connections,
+                progress=self.progress,
+            )
         failures = (reason.removeprefix(f"{name}: ") for name, reason in fetched.failures.items())
         return fetched.crystals, Counter(failures)
 

@@ -118,33 +118,36 @@ class Run(Trainings):
             key["densities"] = fingerprint(truths)
         folder = self.place(kind, system, key)
         path = folder / "scores.csv"
-        if not self.is_finished(folder):
-            started = time.perf_counter()
-            predictor = (
-                trained.model.to(device(self.params.training.accelerator))
-                if trained
-                else {"nearest neighbour": NearestNeighbour, "mean density": MeanDensity}[name](store)
-            )
-            if dft:
-                crystals = [store.crystals[row] for row in rows]
-                files = density_files(truths, crystals)
-                rows = [r for r, crystal in zip(rows, crystals, strict=True) if crystal.material_id in files]
-            with self.share_of_cores():
-                table = evaluate(
-                    predictor,
-                    store,
-                    compositions,
-                    np.array(rows),
-                    n_samples,
-                    settings.seed,
-                    self.progress,
-                    f"{system} {name}",
-                    files,
-                    settings.precision == MIXED,
-                    settings.patterns,
+        with self.making(folder) as missing:
+            if missing:
+                started = time.perf_counter()
+                predictor = (
+                    trained.model.to(device(self.params.training.accelerator))
+                    if trained
+                    else {"nearest neighbour": NearestNeighbour, "mean density": MeanDensity}[name](store)
                 )
-            write_text(path, table.to_csv(index=False))
-            self.finish(folder, started, **key)
+                if dft:
+                    crystals = [store.crystals[row] for row in rows]
+                    files = density_files(truths, crystals)
+                    rows = [
+                        r for r, crystal in zip(rows, crystals, strict=True) if crystal.material_id in files
+                    ]
+                with self.share_of_cores():
+                    table = evaluate(
+                        predictor,
+                        store,
+                        compositions,
+                        np.array(rows),
+                        n_samples,
+                        settings.seed,
+                        self.progress,
+                        f"{system} {name}",
+                        files,
+                        settings.precision == MIXED,
+                        settings.patterns,
+                    )
+                write_text(path, table.to_csv(index=False))
+                self.finish(folder, started, **key)
         table = read_table(path)
         table.attrs["manifest"] = self.manifest(folder)
         return table
@@ -176,9 +179,6 @@ class Run(Trainings):
         if workers == 1:
             return  # each is made when it is asked for
         cases = list(cases)
-        for run in [self, *(self.varied(case[1]) for case in cases if method in ("variant", "retrieval"))]:
-            for system in self.systems:
-                run.store(system)  # now: two processes would build it at once
         jobs = (delayed(_computed)(self.params, self.folder, method, case) for case in cases)
         done = Parallel(n_jobs=workers, return_as="generator_unordered")(jobs)
         for _ in tqdm(done, total=len(cases), desc=method, disable=not self.progress):

@@ -65,17 +65,17 @@ class Solvings(Trainings):
         }
         place = self.place("challenge", system, key)
         rows_path = place / "rows.jsonl"
-        if not self.is_finished(place):
-            started = time.perf_counter()
-            rows = _read_rows(rows_path)
-            todo = crystals[len(rows) :]
-            place.mkdir(exist_ok=True)
-            bar = tqdm(todo, desc=f"{system}, {name}", unit="crystal", disable=not self.progress)
-            for crystal in bar:
-                row = solved(crystal, challenge, run.catalogue(system), network, settings.seconds)
-                with rows_path.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
-            run.finish(place, started, **{k: v for k, v in key.items() if k != "crystals"})
+        with run.making(place) as missing:
+            if missing:
+                started = time.perf_counter()
+                rows = _read_rows(rows_path)
+                todo = crystals[len(rows) :]
+                bar = tqdm(todo, desc=f"{system}, {name}", unit="crystal", disable=not self.progress)
+                for crystal in bar:
+                    row = solved(crystal, challenge, run.catalogue(system), network, settings.seconds)
+                    with rows_path.open("a") as file:
+                        file.write(json.dumps(row) + "\n")
+                run.finish(place, started, **{k: v for k, v in key.items() if k != "crystals"})
         table = pd.DataFrame(_read_rows(rows_path)).astype({"material_id": str})
         table.attrs["manifest"] = self.manifest(place)
         return table

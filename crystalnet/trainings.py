@@ -68,23 +68,23 @@ class Trainings(DataSets):
         kind = "training" if level is None else f"ablation-{level}"
         folder = self.place(kind, system, key)
         history_path = folder / "history.csv"
-        if self.is_finished(folder):
-            load_weights(folder / BEST, model)
-            return Trained(model, read_table(history_path), self.manifest(folder))
-        started = time.perf_counter()
-        store.verify(self.progress)
-        compositions = self.compositions(system, level or "baseline")
-        with self.share_of_cores():
-            history = train(model, store, compositions, settings, folder, self.progress)
-        write_text(history_path, history.to_csv(index=False))
-        manifest = self.finish(
-            folder,
-            started,
-            epochs=f"{len(history)} of {settings.epochs}",
-            training_seconds=history["seconds"].sum(),
-            **key,
-        )
-        return Trained(model, history, manifest)
+        with self.making(folder) as missing:
+            if missing:
+                started = time.perf_counter()
+                store.verify(self.progress)
+                compositions = self.compositions(system, level or "baseline")
+                with self.share_of_cores():
+                    history = train(model, store, compositions, settings, folder, self.progress)
+                write_text(history_path, history.to_csv(index=False))
+                self.finish(
+                    folder,
+                    started,
+                    epochs=f"{len(history)} of {settings.epochs}",
+                    training_seconds=history["seconds"].sum(),
+                    **key,
+                )
+        load_weights(folder / BEST, model)
+        return Trained(model, read_table(history_path), self.manifest(folder))
 
     def varied(self, name: str) -> Self:
         """This run with the changes of one of `ablations.variants`, of the data as well."""
