@@ -6,6 +6,7 @@
       --jupyter-book-->         _build/html/<chapter>.html
 
 A chapter runs again only when its text, the params file or crystalnet/ has changed since it last ran.
+Chapters run side by side; what two of them need is made by one, and the other waits for it.
 """
 
 import argparse
@@ -16,17 +17,21 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import as_completed
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import jupytext
 import nbformat
 import papermill
 import plotly.io as pio
 import yaml
+from loky import ProcessPoolExecutor
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from traitlets.config import Config
 
+from crystalnet.hardware import n_cores
 from crystalnet.show.modules import PACKAGE, linked, modules_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -72,19 +77,20 @@ def run(source: Path, params: Path, executed: Path, fresh: bool) -> str:
     running.parent.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     try:
-        notebook = papermill.execute_notebook(
-            notebook,
-            running,
-            parameters={name: value for name, value in values.items() if name in known},
-            kernel_name="python3",
-            cwd=source.parent,  # where JupyterLab would run it
-            progress_bar={"desc": source.stem, "leave": False, "disable": not sys.stderr.isatty()},
-            config=Config(
-                KernelManager={"transport": "ipc"},  # no port to guard
-                NotebookClient={"store_widget_state": False},  # megabytes that no page shows
-            ),
-            extra_arguments=["--IPKernelApp.log_level=CRITICAL"],  # it calls its own shutdown an error
-        )
+        with TemporaryDirectory() as sockets:
+            notebook = papermill.execute_notebook(
+                notebook,
+                running,
+                parameters={name: value for name, value in values.items() if name in known},
+                kernel_name="python3",
+                cwd=source.parent,  # where JupyterLab would run it
+                progress_bar=False,
+                config=Config(
+                    KernelManager={"transport": "ipc", "ip": f"{sockets}/kernel"},  # no port to guard
+                    NotebookClient={"store_widget_state": False},  # megabytes that no page shows
+                ),
+                extra_arguments=["--IPKernelApp.log_level=CRITICAL"],  # it calls its own shutdown an error
+            )
     except papermill.PapermillExecutionError as error:
         sys.exit(f"{source.stem}: " + "\n".join(error.traceback))
     except DeadKernelError:
@@ -96,6 +102,26 @@ def run(source: Path, params: Path, executed: Path, fresh: bool) -> str:
     executed.parent.mkdir(parents=True, exist_ok=True)
     os.replace(running, executed)
     return f"{time.monotonic() - start:.0f} s"
+
+
+def run_all(chapters: dict[str, tuple], at_once: int) -> None:
+    """Run chapters, the arguments of `run` by name, so many at once; an error of one stops the others."""
+    pool = ProcessPoolExecutor(at_once)
+    jobs = [
+        pool.submit(announced, f"[{number}/{len(chapters)}] {name}", chapter)
+        for number, (name, chapter) in enumerate(chapters.items(), 1)
+    ]
+    try:
+        for job in as_completed(jobs):
+            job.result()
+    finally:
+        pool.shutdown(kill_workers=True)  # and the kernels with them
+
+
+def announced(label: str, chapter: tuple) -> None:
+    """Run a chapter in a worker, which says so, since others begin and end meanwhile."""
+    print(label, flush=True)
+    print(f"{label}: {run(*chapter)}", flush=True)
 
 
 def figure_html(figure: dict, div_id: str) -> str:
@@ -173,6 +199,13 @@ def main() -> None:
     parser.add_argument("--profile", default="quick", help="params/PROFILE.yaml (default: %(default)s)")
     parser.add_argument("--only", metavar="CHAPTER", help="this chapter alone; warnings fail nothing")
     parser.add_argument("--fresh", action="store_true", help="run even what has not changed")
+    parser.add_argument(
+        "--chapters-at-once",
+        metavar="N",
+        type=int,
+        default=min(2, n_cores()),  # two take 5 GB
+        help="run so many side by side (default: %(default)s)",
+    )
     parser.add_argument("-n", "--notebooks-only", action="store_true", help="pair each .md with .ipynb")
     parser.add_argument("--book", type=Path, default=ROOT / "book", help="folder of chapters (default: book)")
     options = parser.parse_args()
@@ -188,11 +221,13 @@ def main() -> None:
     if not params.exists():
         profiles = sorted(file.stem for file in params.parent.glob("*.yaml"))
         parser.error(f"no params/{params.name}. Choose one of: {', '.join(profiles)}.")
+    if options.chapters_at_once < 1:
+        parser.error("--chapters-at-once runs nothing. Give 1 or more.")
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # small steps; training sets its own number of threads
     os.environ |= {"PLOTLY_RENDERER": "plotly_mimetype", "JUPYTER_PREFER_ENV_PATH": "1"}
-    for number, name in enumerate([*names[1:], names[0]], 1):  # the first page shows what the others found
-        print(f"[{number}/{len(names)}] {name}", flush=True)
-        print(" " * 5, run(book / f"{name}.md", params, executed_path(book, name), options.fresh), flush=True)
+    order = [*names[1:], names[0]]  # the first page shows what the others found
+    jobs = {name: (book / f"{name}.md", params, executed_path(book, name), options.fresh) for name in order}
+    run_all(jobs, options.chapters_at_once)
     print(build_pages(book, names))
 
 

@@ -74,6 +74,15 @@ raise CrystalNetError("The pattern is empty. Give one with peaks.")
 ```
 """
 )
+LONG = (
+    HEADER
+    + """
+```{code-cell} ipython3
+import time
+time.sleep(300)
+```
+"""
+)
 
 
 spec = importlib.util.spec_from_file_location("build", BOOK / "build.py")
@@ -128,17 +137,30 @@ def test_a_chapter_becomes_a_page(book: Path):
 
 
 def test_a_failing_chapter_says_what_to_do_and_no_more(book: Path):
-    (book / "intro.md").write_text(FAILING)
-    result = build(book)
+    """It ends the build at once, with the chapters that run beside it."""
+    (book / "_toc.yml").write_text(
+        "format: jb-book\nroot: intro\nchapters:\n  - file: 01_long\n  - file: 02_bad\n"
+    )
+    (book / "01_long.md").write_text(LONG)
+    (book / "02_bad.md").write_text(FAILING)
+    result = build(book, "--chapters-at-once", "2")
     assert result.returncode == 1
-    assert result.stderr == "intro: CrystalNetError: The pattern is empty. Give one with peaks.\n"
+    assert sorted(result.stdout.splitlines()) == ["[1/3] 01_long", "[2/3] 02_bad"]
+    assert result.stderr == "02_bad: CrystalNetError: The pattern is empty. Give one with peaks.\n"
+    assert not (book.parent / "_build" / "executed").exists()
 
 
-def test_wrong_names_are_explained(book: Path):
-    assert "Choose one of: quick." in build(book, "--profile", "qiuck").stderr
-    assert "Choose one of: intro." in build(book, "--only", "itnro").stderr
+def test_wrong_names_are_explained(book: Path, monkeypatch, capsys):
+    def said(*options: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["build.py", "--book", str(book), *options])
+        with pytest.raises(SystemExit) as end:
+            builder.main()
+        return f"{capsys.readouterr().err}{end.value}"
+
+    assert "Choose one of: quick." in said("--profile", "qiuck")
+    assert "Choose one of: intro." in said("--only", "itnro")
     (book / "_toc.yml").write_text("format: jb-book\nroot: intro\nchapters:\n  - file: 01_data\n")
-    assert "do not exist: 01_data" in build(book).stderr
+    assert "do not exist: 01_data" in said()
 
 
 def test_toc_names_every_chapter():
