@@ -31,7 +31,7 @@ def load(name: str) -> DensityNetwork:
     Raises:
         CrystalNetError: no such network, or a file that is damaged or not one of this version's networks.
     """
-    path = _existing(name, ".safetensors")
+    path = path_of(name)
     try:
         with safe_open(path, framework="pt") as file:
             settings = json.loads((file.metadata() or {}).get("model", "{}"))
@@ -52,6 +52,15 @@ def load(name: str) -> DensityNetwork:
             f"{path} is damaged: {wrong} not finite. Install CrystalNet again, or write the file anew."
         )
     return model.eval()
+
+
+def path_of(name: str) -> Path:
+    """The file of a network's weights.
+
+    Raises:
+        CrystalNetError: no such network, or no file.
+    """
+    return _existing(name, ".safetensors")
 
 
 def card(name: str) -> str:

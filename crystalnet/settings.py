@@ -114,6 +114,9 @@ class TrainingParams(Group):
     """Loss, schedule, points, augmentation, validation (paper, 'Training Process')."""
 
     epochs: int = Field(1500, ge=1, description="passes over the training crystals", **PAPER)
+    begins_with: str | None = Field(
+        None, description="a network of the package that is trained on; by default a fresh one is"
+    )
     batch_size: int = Field(128, ge=2, description="crystals a step", **PAPER)
     strata: int = Field(10, ge=1, description="strata^3 points a crystal and step", **PAPER)
     points: Literal["own", "shared"] = Field(

@@ -9,14 +9,16 @@ from typing import NamedTuple, Self
 import pandas as pd
 import torch
 
+from crystalnet import library
 from crystalnet.datasets import DataSets
+from crystalnet.errors import CrystalNetError
 from crystalnet.hardware import n_cores
 from crystalnet.model import networks
 from crystalnet.model.checkpoints import load_weights
 from crystalnet.model.network import DensityNetwork
 from crystalnet.model.training import BEST, train
 from crystalnet.params import Params
-from crystalnet.provenance import code_digest, write_text
+from crystalnet.provenance import code_digest, fingerprint, write_text
 from crystalnet.results import read_table
 from crystalnet.settings import NO_NUMBERS
 
@@ -48,7 +50,11 @@ class Trainings(DataSets):
         """The network of a crystal system, trained if it is not there.
 
         With `level` it is trained under the ablations' protocol; with `variant` settings differ as
-        `ablations.variants` says.
+        `ablations.variants` says. One that begins with a network of the package has seen its training
+        crystals: its scores are honest where the split is the same.
+
+        Raises:
+            CrystalNetError: no such network to begin with, or one of another kind or size.
         """
         if variant:
             return self.varied(variant).trained(system, level)
@@ -65,6 +71,9 @@ class Trainings(DataSets):
             "training": settings.model_dump(exclude=NO_NUMBERS),
             "code": code_digest("physics", "data", "model"),
         }
+        if settings.begins_with:
+            model = self._begun(settings.begins_with, model)
+            key["begun"] = fingerprint(library.path_of(settings.begins_with))
         kind = "training" if level is None else f"ablation-{level}"
         folder = self.place(kind, system, key)
         history_path = folder / "history.csv"
@@ -85,6 +94,19 @@ class Trainings(DataSets):
                 )
         load_weights(folder / BEST, model)
         return Trained(model, read_table(history_path), self.manifest(folder))
+
+    @staticmethod
+    def _begun(name: str, fresh: DensityNetwork) -> DensityNetwork:
+        """A network of the package, if it is of the kind and size of a fresh one; seeds may differ."""
+        model = library.load(name)
+        asked = {**fresh.settings, "seed": model.settings["seed"]}
+        if other := [key for key in asked if model.settings.get(key) != asked[key]]:
+            raise CrystalNetError(
+                f"training.begins_with: {name!r} differs from the network to be trained in"
+                f" {', '.join(f'{key} ({model.settings.get(key)})' for key in other)}. Set these in model"
+                " as it has them, or begin with another."
+            )
+        return model
 
     def varied(self, name: str) -> Self:
         """This run with the changes of one of `ablations.variants`, of the data as well."""

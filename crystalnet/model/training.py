@@ -46,7 +46,8 @@ def train(
 
     Args:
         compositions: (N, 118), what the network may know of each composition.
-        settings: epochs, batches, schedule, loss, validation, devices.
+        settings: epochs, batches, schedule, loss, validation, devices. If it `begins_with` a network, `model`
+            is that one and keeps what it took from its own training crystals.
         folder: holds last.safetensors (everything to resume) and best.safetensors (the weights to use).
 
     Returns:
@@ -116,7 +117,7 @@ class _Trainer:
         self.share = slice(fabric.global_rank, None, fabric.world_size)
         network, machine = (model.n_latent, model.reads), (fabric.device, fabric.world_size)
         self.batches = Batches(self.store, compositions, settings, *network, *machine)
-        if not (folder / LAST).exists():
+        if not ((folder / LAST).exists() or settings.begins_with):
             model.prepare(self.store)  # before the network moves to its device: the data are on the CPU
         if settings.compiled:
             model.compile()
