@@ -1,0 +1,44 @@
+"""What README says was solved is what the book keeps; `test_published_results` has its scores."""
+
+from pathlib import Path
+
+import pytest
+
+from crystalnet.solving.challenges import is_impostor
+from crystalnet.solvings import read_challenges
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+GIVEN = {  # the first column of README's table of solved crystals
+    "exact peaks": "exact",
+    "5 % error on every intensity, peaks below 1 % lost": "intensity errors",
+    "20 % error, the same lost": "large intensity errors",
+    "exact peaks, the elements without ratios": "no ratios",
+    "simulated laboratory pattern, Cu, 10 to 120°": "laboratory, to 120 degrees",
+    "exact peaks, structure type withheld: analogues": "type withheld, analogues",
+    "the same, phasing from random starts, no network": "type withheld, phasing from random starts",
+}
+
+
+def table(first_column: str) -> list[list[str]]:
+    """The rows of the table whose header begins with a name."""
+    lines = README[README.index(f"| {first_column}") :].splitlines()
+    return [line.strip("| ").split(" | ") for line in lines[2 : lines.index("")]]
+
+
+@pytest.mark.parametrize(("column", "system"), [(1, "cubic"), (2, "trigonal")])
+def test_shares_of_solved_crystals(column, system):
+    kept, _ = read_challenges()
+    kept = kept[(kept["split"] == "test") & (kept["system"] == system)]
+    for row in table("Given"):
+        rows = kept[kept["challenge"] == GIVEN[row[0]]]
+        expected = "not run"
+        if len(rows):
+            share, seconds = 100 * rows["top_1"].mean(), rows["seconds"].median()
+            expected = f"{share:.1f} % of {len(rows)}, {seconds:.1f} s"
+        assert row[column] == expected, row[0]
+
+
+def test_impostors():
+    kept, _ = read_challenges()
+    tested = (kept["split"] == "test") & kept["challenge"].map(is_impostor)
+    assert f"Of {tested.sum()} patterns that no answer fits" in README
