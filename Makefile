@@ -21,7 +21,7 @@ sweep: .venv/installed  ## score many settings: PROFILES="quick real" VARY="mode
 	@$(BIN)/python book/sweep.py $(or $(PROFILES),$(PROFILE)) --vary $(VARY)
 
 test: .venv/installed  ## run the tests
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: .venv/installed  ## check the style of the code and of the chapters
 	@$(BIN)/ruff check --output-format concise .
