@@ -83,7 +83,7 @@ def train(
 
 
 def _fabric(settings: TrainingParams):
-    from lightning.fabric import Fabric  # seconds to import, wanted only where something is trained
+    from lightning_fabric import Fabric  # a second to import, wanted only where something is trained
 
     strategy = "auto" if settings.devices == 1 else "ddp_spawn"
     try:
