@@ -138,7 +138,9 @@ def test_fillings_are_most_alike_first(catalogue):
     assert [unlike for unlike, _ in fillings] == sorted(unlike for unlike, _ in fillings)
     assert Knowledge.of_formula("NaCl").fillings(template) == []
     assert len(Knowledge.of_elements(["Ba", "Ti", "O"]).fillings(template)) == 6
-    assert Knowledge.nothing().fillings(template) == [(0.0, {"Sr": "Sr", "Ti": "Ti", "O": "O"})]
+    assert Knowledge.nothing().fillings(template) == [(0.0, dict.fromkeys(("Sr", "Ti", "O")))]
+    hidden = Knowledge.of_elements(["Ba", "O"], n_hidden=1).fillings(template)
+    assert hidden[0][1] == {"Sr": "Ba", "Ti": None, "O": "O"} and len(hidden) == 6
 
 
 def test_probabilities_are_those_that_made_the_data():

@@ -7,41 +7,46 @@ coordinates refined; the best of those once more from shaken coordinates.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from crystalnet.data.checks import supported_elements
-from crystalnet.physics.tables import SYMBOLS
-from crystalnet.solving.candidates import LOW, MIDDLE, Candidate
-from crystalnet.solving.catalogue import FILL, Catalogue
+from crystalnet.solving.candidates import LEAST_DISTANCE, LOW, MIDDLE, Candidate
+from crystalnet.solving.catalogue import Catalogue
 from crystalnet.solving.frames import Frames
 from crystalnet.solving.knowledge import Knowledge
 from crystalnet.solving.lattice import Cell
+from crystalnet.solving.naming import completions, named
 from crystalnet.solving.refinement import LAST_STAGE, STAGES, Trial, refine
 from crystalnet.solving.templates import Template
 
 ALIKE, AT_RANDOM = 5, 2  # templates of a type with free coordinates: most alike, and drawn; our choice
 SCREENED = 40  # candidates that the low angles leave, our choice
+NAMED = 80  # fits with unnamed elements whose elements are looked for at low angles, our choice
+FEW_CELLS = 4  # that these are looked for in, our choice: true cells are the first almost always
 REFINED = 14  # of these that are refined, our choice
 SHAKEN, SHAKES = 5, (0.025, 0.025, 0.025, 0.06, 0.06)  # candidates, and how far in cell edges; our choice
 POLISHED = 6
-ROUNDS = 3  # over the roles of a template where no element is known, our choice
-NATURAL = [symbol for symbol in SYMBOLS[:92] if symbol in supported_elements()]
+RENAMED = 2  # times that unnamed elements are told anew after coordinates were refined, our choice
 GOOD = 0.02  # distance at which nothing more is tried, our choice
 KEPT = 20
 
 
 class _Fit(NamedTuple):
     distance: float
-    unlikeness: float
     template: Template
-    filling: dict[str, str]
+    told: dict[str, str | None]  # what the template's elements become; None where nobody said it
+    filling: dict[str, str]  # the same, with what the intensities say
     cell: Cell
+
+    @property
+    def unnamed(self) -> list[str]:
+        return [role for role, symbol in self.told.items() if symbol is None]
 
 
 def analogues(
@@ -67,13 +72,21 @@ def analogues(
     deadline = time.perf_counter() + seconds
     rng = np.random.default_rng(seed)
     fits = _screened(frames, knowledge, cells, catalogue, system, rng, deadline - seconds / 2)
-    if knowledge.n_hidden is None:
-        fits = [_named(fit, frames) for fit in _different(fits) if time.perf_counter() < deadline]
+    if knowledge.n_hidden == 0:
+        fits = _different(fits, lambda fit: fit.distance, SCREENED)
+    else:
+        rank = _rank(frames)
+        fits = [_named(fit, frames, LOW, deadline) for fit in _different(fits, rank, NAMED)]
+        fits = [_named(fit, frames, MIDDLE, deadline) for fit in sorted(fits, key=rank)[:SCREENED]]
+        fits.sort(key=rank)
     candidates = []
-    for number, fit in enumerate(_different(fits)):
+    for number, fit in enumerate(fits):
         trial = _trial(fit)
         if fit_lattice or (number < REFINED and time.perf_counter() < deadline):
             trial = refine(trial, frames, STAGES, fit_lattice, fit_lattice)
+            for _ in range(RENAMED if fit.unnamed else 0):
+                fit = _named(fit, frames, MIDDLE, deadline, trial.frac_coords)
+                trial = refine(_trial(fit, trial.frac_coords), frames, STAGES, fit_lattice, fit_lattice)
         candidates.append(Candidate.of(trial, f"analogue of {fit.template.name}", frames))
     candidates.sort(key=lambda candidate: candidate.distance)
     if candidates and candidates[0].distance > GOOD:
@@ -89,30 +102,38 @@ def analogues(
 
 
 def _screened(frames, knowledge, cells, catalogue, system, rng, deadline) -> list[_Fit]:
-    """Every type, cell and filling that the volume allows, by its distance up to s = LOW."""
+    """Every type, cell and filling that the volume allows, by its distance up to s = LOW.
+
+    Of the elements that a filling leaves open the best are kept, from a few far apart.
+    """
     chosen = []
     for family in {cell.family for cell in cells}:
         for templates in catalogue.fitting(knowledge, family, system):
             chosen += _representatives(templates, knowledge, rng)
-    chosen.sort(key=lambda pair: pair[1][0][0])
+    cells = cells if knowledge.n_hidden == 0 else cells[:FEW_CELLS]
+    places = [(pair, cell) for pair in chosen for cell in cells if cell.family == pair[0].family]
+    if knowledge.n_hidden == 0:
+        places.sort(key=lambda place: place[0][1][0][0])  # the likeliest elements first
+    else:  # the likeliest cell, the simplest type
+        rank = {id(cell): number for number, cell in enumerate(cells)}
+        places.sort(key=lambda place: (rank[id(place[1])], *_size(place[0][0])))
     fits = []
-    for template, fillings in chosen:
+    for (template, fillings), cell in places:
         if time.perf_counter() > deadline:
             break
-        for cell in cells:
-            if cell.family != template.family:
-                continue
-            volume = cell.volume / template.n_points
-            allowed = [pair for pair in fillings if _fills(template, pair[1], volume, catalogue)]
-            if not allowed:
-                continue
-            frame = frames(template, cell.lattice, LOW)
-            fillings_of_cell = [filling for _, filling in allowed]
-            distances = frame.distances(fillings_of_cell, template.symbols, template.frac_coords)
-            fits += [
-                _Fit(float(distance), unlike, template, filling, cell)
-                for distance, (unlike, filling) in zip(distances, allowed, strict=True)
-            ]
+        volume = cell.volume / template.n_points
+        allowed = [told for _, told in fillings if catalogue.fills(_amounts(template, told), volume)]
+        complete = [(k, filling) for k, told in enumerate(allowed) for filling in completions(told)]
+        if not complete:
+            continue
+        orders, some = zip(*complete, strict=True)
+        distances = frames(template, cell.lattice, LOW).distances(
+            some, template.symbols, template.frac_coords
+        )
+        nearest = np.lexsort((distances, orders))
+        for best in nearest[np.unique(np.array(orders)[nearest], return_index=True)[1]]:
+            told = allowed[orders[best]]
+            fits.append(_Fit(float(distances[best]), template, told, some[best], cell))
     return fits
 
 
@@ -127,49 +148,63 @@ def _representatives(templates: list[Template], knowledge: Knowledge, rng) -> li
     return ranked[:ALIKE] + [rest[i] for i in drawn]
 
 
-def _fills(template: Template, filling: dict[str, str], volume: float, catalogue: Catalogue) -> bool:
+def _size(template: Template) -> tuple[int, int]:
+    return template.freedom.shape[2], len(template.symbols)
+
+
+def _amounts(template: Template, told: dict[str, str | None]) -> Counter:
+    """Atoms of each element in a primitive cell, those that nobody named under None."""
     amounts: Counter = Counter()
     for old, n in template.counts.items():
-        amounts[filling[old]] += n
-    return FILL[0] < volume / catalogue.volume(amounts) < FILL[1]
+        amounts[told[old]] += n
+    return amounts
 
 
-def _named(fit: _Fit, frames: Frames) -> _Fit:
-    """With the elements that explain the intensities best, role by role: nothing was said of them."""
-    template, filling, distance = fit.template, dict(fit.filling), fit.distance
-    frame = frames(template, fit.cell.lattice, MIDDLE)
-    for _ in range(ROUNDS):
-        before = dict(filling)
-        for role in filling:
-            trials = [{**filling, role: symbol} for symbol in NATURAL]
-            distances = frame.distances(trials, template.symbols, template.frac_coords)
-            filling, distance = trials[int(distances.argmin())], float(distances.min())
-        if filling == before:
-            break
+def _named(fit: _Fit, frames: Frames, highest: float, deadline: float, frac_coords=None) -> _Fit:
+    """With the elements that explain the intensities best where nobody named them, while there is time."""
+    if not fit.unnamed or time.perf_counter() > deadline:
+        return fit
+    coords = fit.template.frac_coords if frac_coords is None else frac_coords
+    frame = frames(fit.template, fit.cell.lattice, highest)
+    filling, distance = named(frame, fit.template, coords, fit.told, fit.filling)
     return fit._replace(filling=filling, distance=distance)
 
 
-def _different(fits: list[_Fit]) -> list[_Fit]:
-    """The best SCREENED, at most two of each type, cell and order of elements."""
+def _rank(frames: Frames) -> Callable[[_Fit], float]:
+    """What fits with unnamed elements are sorted by: they explain much, so that each parameter has its price
+    as in `candidates`."""
+    price = math.log(len(frames.observed.s)) / len(frames.observed.s)
+
+    def rank(fit: _Fit) -> float:
+        n_parameters = _trial(fit).n_parameters + len(fit.unnamed)
+        return math.log(max(fit.distance, LEAST_DISTANCE)) + price * n_parameters
+
+    return rank
+
+
+def _different(fits: list[_Fit], rank: Callable[[_Fit], float], most: int) -> list[_Fit]:
+    """The best so many, at most two of each type, cell and order of elements."""
     seen: Counter = Counter()
     chosen = []
-    for fit in sorted(fits, key=lambda fit: fit.distance):
+    for fit in sorted(fits, key=rank):
+        template = fit.template
         roles = {
-            (letter, fit.filling[symbol])
-            for letter, symbol in zip(fit.template.wyckoffs, fit.template.symbols.tolist(), strict=True)
+            (letter, fit.told[symbol] or "")
+            for letter, symbol in zip(template.wyckoffs, template.symbols.tolist(), strict=True)
         }
-        kind = fit.template.key, tuple(sorted(roles)), round(fit.cell.a, 3), round(fit.cell.c, 3)
+        kind = template.key, tuple(sorted(roles)), round(fit.cell.a, 3), round(fit.cell.c, 3)
         seen[kind] += 1
         if seen[kind] <= 2:
             chosen.append(fit)
-        if len(chosen) == SCREENED:
+        if len(chosen) == most:
             break
     return chosen
 
 
-def _trial(fit: _Fit) -> Trial:
+def _trial(fit: _Fit, frac_coords: np.ndarray | None = None) -> Trial:
     symbols = tuple(fit.filling[symbol] for symbol in fit.template.symbols.tolist())
-    return Trial(fit.template, fit.cell.lattice, symbols, fit.template.frac_coords)
+    coords = fit.template.frac_coords if frac_coords is None else frac_coords
+    return Trial(fit.template, fit.cell.lattice, symbols, coords)
 
 
 def _shaken(candidate: Candidate, frames: Frames, rng, deadline: float, fit_lattice: bool) -> Candidate:

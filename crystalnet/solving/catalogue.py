@@ -16,6 +16,7 @@ from crystalnet.solving.knowledge import Knowledge
 from crystalnet.solving.templates import FAMILIES, Template
 
 FILL = 0.55, 2.2  # of the volume that its elements should take, our choice: lithium in itself takes twice
+UNNAMED_VOLUME = 4.0, 100.0  # Å^3 that an atom of any element may take, our choice
 USUAL_VOLUME = 15.0  # Å^3 an atom, which the fit of the elements' volumes leans to; our choice
 SMALLEST_VOLUME = 8.0  # Å^3 an atom that a prediction may fall to, our choice: diamond has 5.7, iron 11.8
 
@@ -63,6 +64,14 @@ class Catalogue:
         """The volume, Å^3, that so many atoms should take."""
         total = sum(n * self._volumes[ATOMIC_NUMBERS[element] - 1] for element, n in amounts.items())
         return max(total, SMALLEST_VOLUME * sum(amounts.values()))
+
+    def fills(self, amounts: Mapping[str | None, float], volume: float) -> bool:
+        """Whether so many atoms may take a volume, Å^3; those that nobody named are under None."""
+        least, most = (n * amounts.get(None, 0) for n in UNNAMED_VOLUME)
+        if known := {element: n for element, n in amounts.items() if element is not None}:
+            usual = self.volume(known)
+            least, most = least + FILL[0] * usual, most + FILL[1] * usual
+        return least < volume < most
 
     def _fitted(self) -> np.ndarray:
         """Volumes of the elements (118,), Å^3, that add up best to the templates' cells: ridge regression."""

@@ -97,8 +97,10 @@ class Frame:
         sums = [waves[:, [s == element for s in symbols]].sum(1) for element in elements]
         amplitude = np.zeros((len(self.s), len(fillings)), complex)
         for element, total in zip(elements, sums, strict=True):
-            f = np.stack([self.form_factor(filling[element]) for filling in fillings], axis=1)
-            amplitude += f * total[:, None]
+            new = [filling[element] for filling in fillings]
+            column = {symbol: k for k, symbol in enumerate(dict.fromkeys(new))}
+            waves_of = np.stack([self.form_factor(symbol) * total for symbol in column], axis=1)
+            amplitude += waves_of[:, [column[symbol] for symbol in new]]
         intensity = self.multiplicity[:, None] * (amplitude.real**2 + amplitude.imag**2)
         curves = np.sqrt(self.smearing @ (intensity * self.visible(intensity) ** 2))
         norms = np.linalg.norm(curves, axis=0) * np.linalg.norm(self.measured)

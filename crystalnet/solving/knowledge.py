@@ -12,7 +12,6 @@ from pymatgen.core import Composition
 from crystalnet.data.checks import supported_elements
 from crystalnet.data.chemistry import unlikeness
 from crystalnet.errors import CrystalNetError
-from crystalnet.physics.tables import SYMBOLS
 from crystalnet.solving.templates import Template
 
 MOST_FILLINGS = 48  # of a template, the chemically most alike; our choice: all of a formula with 4 elements
@@ -81,20 +80,27 @@ class Knowledge:
             return template.amounts == tuple(sorted(self.amounts))
         return len(template.counts) == len(self.elements) + self.n_hidden
 
-    def fillings(self, template: Template) -> list[tuple[float, dict[str, str]]]:
+    def fillings(self, template: Template) -> list[tuple[float, dict[str, str | None]]]:
         """What a template's elements may become: unlikeness and a map from old to new, most alike first.
 
-        A template that does not fit has none. Where nothing is known it keeps its own elements.
+        A template that does not fit has none. An element that nobody named is None, and its likeness does not
+        count; `naming` finds it.
         """
         if not self.fits(template):
             return []
         old = list(template.counts)
-        if self.n_hidden is None:
-            return [(0.0, {element: element for element in old})]
-        choices = self._permuted(template, old) if self.is_complete else self._any_order(old)
-        ranked = [(sum(map(unlikeness, old, new)), dict(zip(old, new, strict=True))) for new in choices]
+        if self.is_complete:
+            choices = self._permuted(template, old)
+        elif not self.elements:
+            choices = [(None,) * len(old)]
+        else:  # any order, each once
+            n_unnamed = len(old) - len(self.elements)
+            choices = dict.fromkeys(permutations((*self.elements, *[None] * n_unnamed)))
+        ranked = [
+            (sum(unlikeness(*pair) for pair in zip(old, new, strict=True) if pair[1]), new) for new in choices
+        ]
         ranked.sort(key=lambda pair: pair[0])
-        return ranked[: MOST_FILLINGS if self.n_hidden == 0 else None]
+        return [(unlike, dict(zip(old, new, strict=True))) for unlike, new in ranked[:MOST_FILLINGS]]
 
     def _permuted(self, template: Template, old: list[str]) -> list[tuple[str, ...]]:
         """Elements take the place of elements with equal amounts."""
@@ -109,9 +115,3 @@ class Knowledge:
         ]
         maps = [{k: v for part in parts for k, v in part.items()} for parts in product(*orders)]
         return [tuple(one[element] for element in old) for one in maps]
-
-    def _any_order(self, old: list[str]) -> list[tuple[str, ...]]:
-        """The known elements in any order, hidden ones any of those that have tables."""
-        hidden = [symbol for symbol in SYMBOLS if symbol in supported_elements() - set(self.elements)]
-        rest = product(hidden, repeat=self.n_hidden)
-        return [order for extra in rest for order in permutations((*self.elements, *extra))]
