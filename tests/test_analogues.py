@@ -92,7 +92,7 @@ def test_an_analogue_with_other_elements_cell_and_coordinates_is_found(catalogue
 
 def test_a_missing_element_is_found(catalogue):
     truth = perovskite(4.0, "Ba", "Ti", "O")
-    found, right, _ = answers(truth, catalogue, Knowledge.of_elements(["Ba", "O"], n_hidden=1), "cubic")
+    found, right, _ = answers(truth, catalogue, Knowledge.of_elements(["Ba", "?", "O"]), "cubic")
     assert right and "Ti" in found[0].trial.symbols
 
 
@@ -131,6 +131,12 @@ def test_formulas_that_are_none_are_one_clear_error(formula):
         Knowledge.of_formula(formula)
 
 
+@pytest.mark.parametrize("elements", [["Xx", "O"], [], ["Mg", ""]])
+def test_lists_of_elements_that_are_none_are_one_clear_error(elements):
+    with pytest.raises(CrystalNetError, match=r"List symbols|Name some"):
+        Knowledge.of_elements(elements)
+
+
 def test_fillings_are_most_alike_first(catalogue):
     template = catalogue.types[next(key for key in catalogue.types if key[1] == 5)][0]
     fillings = Knowledge.of_formula("BaTiO3").fillings(template)
@@ -139,7 +145,7 @@ def test_fillings_are_most_alike_first(catalogue):
     assert Knowledge.of_formula("NaCl").fillings(template) == []
     assert len(Knowledge.of_elements(["Ba", "Ti", "O"]).fillings(template)) == 6
     assert Knowledge.nothing().fillings(template) == [(0.0, dict.fromkeys(("Sr", "Ti", "O")))]
-    hidden = Knowledge.of_elements(["Ba", "O"], n_hidden=1).fillings(template)
+    hidden = Knowledge.of_elements(["Ba", "?", "O"]).fillings(template)
     assert hidden[0][1] == {"Sr": "Ba", "Ti": None, "O": "O"} and len(hidden) == 6
 
 

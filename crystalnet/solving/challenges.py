@@ -18,7 +18,7 @@ from crystalnet.errors import CrystalNetError
 from crystalnet.physics.diffraction import MO_K_ALPHA, N_BINS, binned_pattern
 from crystalnet.physics.profiles import N_LOG_BINS, log_profile
 from crystalnet.solving.catalogue import Catalogue
-from crystalnet.solving.knowledge import Knowledge
+from crystalnet.solving.knowledge import UNNAMED, Knowledge
 from crystalnet.solving.observed import Observed, lp_factor
 from crystalnet.solving.peaks import observed as peaks_of
 from crystalnet.solving.simulation import simulated
@@ -190,8 +190,8 @@ def known(crystal: Crystal, composition: str) -> Knowledge:
     if composition == "no_ratios" or len(elements) == 1:
         return Knowledge.of_elements(elements)
     digest = hashlib.sha256(crystal.material_id.encode()).digest()
-    elements.pop(int.from_bytes(digest[:8]) % len(elements))
-    return Knowledge.of_elements(elements, n_hidden=1)
+    elements[int.from_bytes(digest[:8]) % len(elements)] = UNNAMED
+    return Knowledge.of_elements(elements)
 
 
 def remaining(crystal: Crystal, withheld: str, catalogue: Catalogue) -> Catalogue:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import permutations, product
 
@@ -14,6 +14,7 @@ from crystalnet.data.chemistry import unlikeness
 from crystalnet.errors import CrystalNetError
 from crystalnet.solving.templates import Template
 
+UNNAMED = "?"
 MOST_FILLINGS = 48  # of a template, the chemically most alike; our choice: all of a formula with 4 elements
 
 
@@ -54,9 +55,22 @@ class Knowledge:
         return cls(tuple(amounts), tuple(round(amount) // divisor for amount in amounts.values()))
 
     @classmethod
-    def of_elements(cls, elements, n_hidden: int = 0) -> Knowledge:
-        """Elements without ratios; `n_hidden` more that are not named."""
-        return cls(tuple(dict.fromkeys(elements)), None, n_hidden)
+    def of_elements(cls, elements: Iterable[str]) -> Knowledge:
+        """Elements without ratios; a '?' for each further one that is not named.
+
+        Raises:
+            CrystalNetError: an element that there is none of, or none at all.
+        """
+        elements = list(elements)
+        named = tuple(dict.fromkeys(symbol for symbol in elements if symbol != UNNAMED))
+        if unknown := [symbol for symbol in named if symbol not in supported_elements()]:
+            raise CrystalNetError(
+                f"There are no tables for {', '.join(map(repr, unknown))}. List symbols of elements, as in"
+                f" ['Mg', 'Si'], and a '{UNNAMED}' for each that is not known."
+            )
+        if not elements:
+            raise CrystalNetError("The list of elements is empty. Name some, or give None instead of it.")
+        return cls(named, None, elements.count(UNNAMED))
 
     @classmethod
     def nothing(cls) -> Knowledge:

@@ -120,7 +120,8 @@ def solve(
 
     Args:
         pattern: a file (see `data.measured.read_pattern`), a Measured, Peaks, or an Observed.
-        formula: 'Mg2Si'; or a list of elements, if the ratios are not known; or None.
+        formula: 'Mg2Si'; or a list of elements, if the ratios are not known, with a '?' for each that is not
+            known either; or None.
         wavelength: Å, or a name such as 'CuKa', where the file does not say it.
         crystal_system: 'cubic', 'trigonal', 'hexagonal' or 'tetragonal'; all of them unless given.
         catalogue: of structures to look for analogues in; by default the embedded structure types.
