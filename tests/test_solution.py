@@ -215,12 +215,12 @@ def test_tables_of_challenges():
             "challenge": ["a", "b"] * 20,
             "outcome": ["answer"] * 39 + ["no cell"],
             "top_1": right, "top_5": right, "top_20": right, "tight_1": right, "rms_1": 0.01, "seconds": 1.0,
-            "distance": np.where(right, 0.01, 0.4) * rng.uniform(0.5, 2, 40), "lead": 2.0,
+            "distance": np.where(right, 0.01, 0.4) * rng.uniform(0.5, 2, 40), "lead": 2.0, "unnamed": 0,
         }
     )  # fmt: skip
     weights = calibrated(rows)
     judged = with_confidence(rows, weights)
-    assert judged["confidence"].iloc[-1] == 0 and features_of(rows).shape == (40, 3)
+    assert judged["confidence"].iloc[-1] == 0 and features_of(rows).shape == (40, 4)
     table = challenge_table(judged)
     assert table.loc["b", "top 1"] == 1 and table.loc["a", "top 1"] == 0
     assert auc(judged["confidence"][:39], right[:39]) == 1 and np.isnan(auc([1, 2], [1, 1]))

@@ -87,7 +87,8 @@ def analogues(
             for _ in range(RENAMED if fit.unnamed else 0):
                 fit = _named(fit, frames, MIDDLE, deadline, trial.frac_coords)
                 trial = refine(_trial(fit, trial.frac_coords), frames, STAGES, fit_lattice, fit_lattice)
-        candidates.append(Candidate.of(trial, f"analogue of {fit.template.name}", frames))
+        origin = f"analogue of {fit.template.name}"
+        candidates.append(Candidate.of(trial, origin, frames, len(fit.unnamed)))
     candidates.sort(key=lambda candidate: candidate.distance)
     if candidates and candidates[0].distance > GOOD:
         candidates[:SHAKEN] = [
@@ -217,6 +218,6 @@ def _shaken(candidate: Candidate, frames: Frames, rng, deadline: float, fit_latt
             break
         moved = candidate.trial.frac_coords + freedom @ rng.normal(0, size, freedom.shape[2])
         shaken = replace(candidate.trial, frac_coords=moved)
-        new = Candidate.of(refine(shaken, frames, STAGES, fit_lattice, fit_lattice), candidate.origin, frames)
+        new = candidate.changed(refine(shaken, frames, STAGES, fit_lattice, fit_lattice), frames)
         candidate = min(candidate, new, key=lambda either: either.distance)
     return candidate

@@ -32,8 +32,8 @@ def solved(
 
     Returns:
         material_id, formula, space_group, atoms, top_1, top_5, top_20 (StructureMatcher's defaults), tight_1,
-        rms_1 (its root mean square displacement, nan if not right), distance and lead (see
-        `ranking`), peaks (of the pattern), origin, found_group, seconds, outcome ('answer', 'no
+        rms_1 (its root mean square displacement, nan if not right), distance, lead and unnamed
+        (see `ranking`), peaks (of the pattern), origin, found_group, seconds, outcome ('answer', 'no
         cell', 'no peaks', 'no candidate').
     """
     row = {
@@ -43,6 +43,7 @@ def solved(
         "atoms": len(crystal.atoms.symbols),
         **dict.fromkeys(("top_1", "top_5", "top_20", "tight_1"), 0),
         **dict.fromkeys(("rms_1", "distance", "lead"), np.nan),
+        "unnamed": 0,
         "peaks": 0,
         "origin": "",
         "found_group": 0,
@@ -65,6 +66,7 @@ def solved(
         "rms_1": matcher.get_rms_dist(truth, first)[0] if right[0] else np.nan,
         "distance": ranked[0].distance,
         "lead": lead(ranked),
+        "unnamed": ranked[0].n_unnamed,
         "peaks": ranked[0].n_peaks,
         "origin": ranked[0].origin,
         "found_group": ranked[0].trial.template.space_group,

@@ -35,6 +35,7 @@ class Candidate:
         distance: from the measured amplitude up to s = MIDDLE, 0 to 1.
         distance_wide: the same up to s = WIDE; peaks at high angles tell small shifts.
         n_peaks: of the pattern.
+        n_unnamed: elements that nobody named, told from the intensities.
     """
 
     trial: Trial
@@ -42,15 +43,20 @@ class Candidate:
     distance: float
     distance_wide: float
     n_peaks: int
+    n_unnamed: int = 0
 
     @classmethod
-    def of(cls, trial: Trial, origin: str, frames: Frames) -> Candidate:
+    def of(cls, trial: Trial, origin: str, frames: Frames, n_unnamed: int = 0) -> Candidate:
         near, wide = (trial.distance(frames, highest) for highest in (MIDDLE, WIDE))
-        return cls(trial, origin, near, wide, len(frames.observed.s))
+        return cls(trial, origin, near, wide, len(frames.observed.s), n_unnamed)
+
+    def changed(self, trial: Trial, frames: Frames) -> Candidate:
+        """Another trial of the same origin."""
+        return Candidate.of(trial, self.origin, frames, self.n_unnamed)
 
     def refined(self, trial: Trial, frames: Frames) -> Candidate:
         """The better of this and a refined trial of it."""
-        new = Candidate.of(trial, self.origin, frames)
+        new = self.changed(trial, frames)
         return new if new.score < self.score else self
 
     def simplified(self, frames: Frames) -> Candidate:
@@ -69,9 +75,7 @@ class Candidate:
                 continue
             symbols = tuple(template.symbols.tolist())
             trial = Trial(template, template.lattice, symbols, template.frac_coords, self.trial.b_factor)
-            new = Candidate.of(
-                refine(trial, frames, STAGES + LAST_STAGE, measured, measured), self.origin, frames
-            )
+            new = self.changed(refine(trial, frames, STAGES + LAST_STAGE, measured, measured), frames)
             best = min(best, new, key=lambda either: either.score)
         return best
 

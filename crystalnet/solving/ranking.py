@@ -1,9 +1,10 @@
 r"""How sure an answer is, without knowing the truth.
 
-    p = 1 / (1 + exp(-w . x)),    x = (1, ln max(distance, 0.03), ln lead)
+    p = 1 / (1 + exp(-w . x)),    x = (1, ln max(distance, 0.03), ln lead, unnamed)
 
 A right structure explains the pattern well and clearly better than any other. `lead` is how many times
-farther the best different structure lies, parameters counted (see `Candidate.score`). Weights are fitted on
+farther the best different structure lies, parameters counted (see `Candidate.score`); `unnamed` is how many
+elements nobody named: the more of them, the more structures explain a pattern. Weights are fitted on
 validation crystals under the disturbances of chapter 9 (see `fitted`), never on test crystals.
 """
 
@@ -21,6 +22,7 @@ from crystalnet.solving.candidates import Candidate
 ERROR = 0.03  # distance that errors of measurement make, our choice: less says no more
 LARGEST_LEAD = 20.0  # our choice: more says no more
 ALONE = 3.0  # lead of a candidate without any other, our choice: nobody knows how far the next one is
+MOST_UNNAMED = 3  # our choice: more say no more
 CONFIDENT = 0.8  # probability from which on an answer is called confident, our choice
 COMPARED = 8  # candidates that are compared with the best, our choice
 # of 375 answers to validation crystals, 69 of them wrong; a test fits them anew to the rows in book/solved
@@ -52,22 +54,23 @@ def lead(candidates: Sequence[Candidate]) -> float:
     return float(np.clip(np.exp(candidates[1].score - candidates[0].score), 1, LARGEST_LEAD))
 
 
-def features(distance, lead) -> np.ndarray:
-    """What the probability is computed from, (..., 3), of distances and leads (...)."""
-    distance, lead = np.asarray(distance, float), np.asarray(lead, float)
-    return np.stack([np.ones(distance.shape), np.log(np.maximum(distance, ERROR)), np.log(lead)], -1)
+def features(distance, lead, n_unnamed) -> np.ndarray:
+    """What the probability is computed from, (..., 4), of distances, leads and numbers (...)."""
+    distance, lead, n_unnamed = (np.asarray(part, float) for part in (distance, lead, n_unnamed))
+    unity, unnamed = np.ones(distance.shape), np.minimum(n_unnamed, MOST_UNNAMED)
+    return np.stack([unity, np.log(np.maximum(distance, ERROR)), np.log(lead), unnamed], -1)
 
 
 def probability(x: np.ndarray, weights: np.ndarray = WEIGHTS) -> np.ndarray:
-    """That the answer is right, of features (..., 3)."""
+    """That the answer is right, of features (..., 4)."""
     return 1 / (1 + np.exp(-np.clip(x @ weights, -30, 30)))
 
 
 def fitted(x: np.ndarray, right: np.ndarray, steps: int = 50) -> np.ndarray:
-    """Weights (3,) of logistic regression, by Newton's method with a little shrinkage.
+    """Weights (4,) of logistic regression, by Newton's method with a little shrinkage.
 
     Args:
-        x: (N, 3) features.
+        x: (N, 4) features.
         right: (N,) whether the answer was right.
     """
     weights = np.zeros(x.shape[1])

@@ -172,7 +172,9 @@ def found(candidates: Sequence[Candidate], frames: Frames) -> bool:
 
 def confidence(ranked: Sequence[Candidate]) -> float:
     """The probability that the first of `chosen` candidates is right; 0 if there is none."""
-    return float(probability(features(ranked[0].distance, lead(ranked)))) if ranked else 0.0
+    if not ranked:
+        return 0.0
+    return float(probability(features(ranked[0].distance, lead(ranked), ranked[0].n_unnamed)))
 
 
 def propose(
