@@ -16,6 +16,7 @@ from pathlib import Path
 
 from crystalnet import library
 from crystalnet.cards import model_card
+from crystalnet.challenge_rows import publish_challenges
 from crystalnet.errors import CrystalNetError
 from crystalnet.model.confidence import FEWEST, Confidence
 from crystalnet.params import Params
@@ -23,7 +24,7 @@ from crystalnet.publishing import publish
 from crystalnet.records import Record
 from crystalnet.runs import Run
 from crystalnet.showcase import FILE, write_showcase
-from crystalnet.solvings import Solvings, publish_challenges
+from crystalnet.solvings import Solvings
 
 RESULTS = Path(__file__).parent / "results"
 SPLITS = ("val", "test")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from crystalnet.challenge_rows import read_challenges
 from crystalnet.solving.challenges import is_impostor
-from crystalnet.solvings import read_challenges
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 GIVEN = {  # the first column of README's table of solved crystals
@@ -13,9 +13,17 @@ GIVEN = {  # the first column of README's table of solved crystals
     "5 % error on every intensity, peaks below 1 % lost": "intensity errors",
     "20 % error, the same lost": "large intensity errors",
     "exact peaks, the elements without ratios": "no ratios",
+    "the same, one of the elements not named": "an element missing",
+    "exact peaks, nothing of the composition": "no composition",
+    "exact peaks, no neighbour by one element in the catalogue": "no swap neighbour",
     "simulated laboratory pattern, Cu, 10 to 120°": "laboratory, to 120 degrees",
-    "exact peaks, structure type withheld: analogues": "type withheld, analogues",
-    "the same, phasing from random starts, no network": "type withheld, phasing from random starts",
+    "the same, to 50°": "laboratory, to 50 degrees",
+    "the same, to 120°, crystallites of 5 nm": "laboratory, 5 nm",
+    "exact peaks, structure type withheld: all sources": "type withheld",
+    "the same, analogues alone": "type withheld, analogues",
+    "the same, the network's density alone": "type withheld, network",
+    "the same, phasing from the network's density": "type withheld, phasing from the network",
+    "the same, phasing from random starts": "type withheld, phasing from random starts",
 }
 
 

@@ -10,6 +10,7 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.io.vasp import Chgcar
 
 import crystalnet
+from crystalnet.challenge_rows import publish_challenges, read_challenges
 from crystalnet.data.crystals import crystal_from_structure
 from crystalnet.errors import CrystalNetError
 from crystalnet.params import Params
@@ -25,11 +26,11 @@ from crystalnet.solving.frames import Frames
 from crystalnet.solving.knowledge import Knowledge
 from crystalnet.solving.lattice import Cell, find_cells
 from crystalnet.solving.observed import Observed
-from crystalnet.solving.ranking import CONFIDENT, WEIGHTS
+from crystalnet.solving.ranking import CONFIDENT, WEIGHTS, features, probability
 from crystalnet.solving.report import report, write_report
 from crystalnet.solving.simulation import simulated
 from crystalnet.solving.solution import Solution, embedded, solve
-from crystalnet.solvings import Solvings, publish_challenges, read_challenges
+from crystalnet.solvings import Solvings
 
 SALT = Structure.from_spacegroup(225, Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 TITANATE = Structure.from_spacegroup(
@@ -190,7 +191,7 @@ def test_challenges_are_published_beside_those_that_are_kept(tmp_path):
     run, folder = Solvings(params, tmp_path, progress=False), tmp_path / "solved"
     path = publish_challenges(run, splits=["test"], folder=folder)
     first = path.read_text().splitlines()
-    publish_challenges(run, ["noise", "exact"], ["test"], folder)
+    publish_challenges(run, ["noise"], ["test"], folder)
     kept, made = read_challenges(folder)
     assert kept["challenge"].tolist() == ["exact"] * 2 + ["noise"] * 2
     assert set(made) == {"test, cubic, exact", "test, cubic, noise"}
@@ -237,6 +238,13 @@ def test_the_package_s_probability_is_that_of_the_kept_rows():
     made = {tuple(name.split(", ", 2)) for name in manifest}
     assert made == set(kept[["split", "system", "challenge"]].itertuples(index=False, name=None))
     assert set(kept["challenge"]) <= set(CHALLENGES)
+
+
+def test_signs_of_the_package_s_probability():
+    """Farther, with less of a lead, with more elements unnamed: less sure."""
+    base = probability(features(0.1, 2.0, 0), WEIGHTS)
+    assert probability(features(0.2, 2.0, 0), WEIGHTS) < base < probability(features(0.1, 3.0, 0), WEIGHTS)
+    assert probability(features(0.1, 2.0, 1), WEIGHTS) < base
 
 
 def test_impostors_of_the_test_set_are_hardly_ever_confident():

@@ -23,6 +23,7 @@ COARSE = 9, 9, 6, 5, 5  # elements that each of 1, 2, ... unnamed roles begins w
 ENDS = 3, 83  # their atomic numbers, our choice: lithium to bismuth, of which most crystals are made
 STARTS = 10  # fillings that the search goes on from, our choice
 STEPS = 16, 8, 4, 2, 1  # in atomic numbers, our choice
+PROPORTION = 1 / 60  # of a step: 16 are a quarter more or less, our choice
 REPEATS = 8  # of each step, at most, our choice
 
 
@@ -86,7 +87,7 @@ def named(
         for _ in range(REPEATS):
             tried = places[:, None] + step * moves
             if step > 1:  # and all in proportion, by the same factor
-                factors = np.array([[1 - step / 60], [1 + step / 60]])
+                factors = 1 + PROPORTION * step * np.array([[-1], [1]])
                 scaled = np.round(places[:, None] * factors).astype(int)
                 tried = np.concatenate([tried, scaled], 1)
             tried = tried.clip(0, len(allowed) - 1)
