@@ -225,6 +225,8 @@ def main() -> None:
         parser.error("--chapters-at-once runs nothing. Give 1 or more.")
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # small steps; training sets its own number of threads
     os.environ |= {"PLOTLY_RENDERER": "plotly_mimetype", "JUPYTER_PREFER_ENV_PATH": "1"}
+    # workers that are killed leave locks behind; what clears them away afterwards says so, which helps nobody
+    os.environ["PYTHONWARNINGS"] = "ignore::UserWarning:loky.backend.resource_tracker"
     order = [*names[1:], names[0]]  # the first page shows what the others found
     jobs = {name: (book / f"{name}.md", params, executed_path(book, name), options.fresh) for name in order}
     run_all(jobs, options.chapters_at_once)

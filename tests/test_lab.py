@@ -106,6 +106,7 @@ def browser() -> Iterator:
 
 
 def test_an_explorer_answers_the_keyboard(tmp_path, browser):
+    from selenium.common.exceptions import StaleElementReferenceException
     from selenium.webdriver.common.keys import Keys
     from selenium.webdriver.support.ui import WebDriverWait
 
@@ -116,15 +117,16 @@ def test_an_explorer_answers_the_keyboard(tmp_path, browser):
     with lab(tmp_path) as address:
         requests(browser)  # the browser's own start
         run_first_cell(browser, f"{address}/doc/tree/explorer.ipynb")
-        wait = WebDriverWait(browser, SECONDS)
+        redrawn = [StaleElementReferenceException]  # a widget was replaced between finding and reading it
+        wait = WebDriverWait(browser, SECONDS, ignored_exceptions=redrawn)
         wait.until(
             lambda d: len(d.find_elements("css selector", ".js-plotly-plot .main-svg")) >= 3, "no figures"
         )
-        words = browser.find_element("css selector", "p[role=status]").text
+        words = wait.until(lambda d: d.find_element("css selector", "p[role=status]").text, "no words")
         assert "noise = 1" in words and "SSIM" in words
 
         slider = "//label[text()='Noise']/..//*[@role='slider']"
-        browser.find_element("xpath", slider).send_keys(Keys.ARROW_RIGHT)
+        wait.until(lambda d: d.find_element("xpath", slider).send_keys(Keys.ARROW_RIGHT) or True, "no slider")
         wait.until(
             lambda d: "noise = 1.1" in d.find_element("css selector", "p[role=status]").text,
             f"the slider does not answer: {words}",
