@@ -1,9 +1,16 @@
 """What several test modules share."""
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
+from tqdm.auto import tqdm
+
+# Tests kill processes that they forked. One that was drawing a bar would leave tqdm's lock between processes
+# locked for ever.
+tqdm.set_lock(threading.RLock())
+tqdm.monitor_interval = 0  # its thread might hold the lock when a process is forked
 
 
 @pytest.fixture(scope="session")
