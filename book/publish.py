@@ -4,8 +4,8 @@
                                                --weights--> crystalnet/weights/<network>.safetensors, .md
 
 With --explorer the record gets the crystals that the pages' explorer shows (see `showcase`).
-With --challenges crystals are solved instead, and their rows go to book/solved (see `solvings`): those of
-the challenges that follow it, or of all that the profile names.
+With --challenges crystals are solved instead, and their rows go to book/solved (see `challenge_rows`): those
+of the challenges that follow it, or of all that the profile names.
 
 Whatever is in _build/runs is not made again: a publication that was broken off goes on where it was.
 """

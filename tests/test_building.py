@@ -287,7 +287,7 @@ def test_a_disk_without_space_is_told_before_the_work(tmp_path, monkeypatch):
 
 def test_a_dask_cluster_builds_the_same_file(store, tmp_path):
     distributed = pytest.importorskip("distributed")
-    cluster = distributed.LocalCluster(1, threads_per_worker=1, processes=True, dashboard_address=None)
+    cluster = distributed.LocalCluster(2, threads_per_worker=1, processes=True, dashboard_address=None)
     with cluster, distributed.Client(cluster) as client:
         executor = client.get_executor(pure=False)
         built = build_store(SPLITS, tmp_path / "all.h5", N, workers=2, executor=executor, progress=False)

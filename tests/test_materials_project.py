@@ -28,7 +28,7 @@ from crystalnet.data.download import FailureLog, PassingError, UnreachableError,
 from crystalnet.data.materials_project import densities, fetch, queries
 from crystalnet.errors import CrystalNetError
 
-KILLS = int(os.environ.get("CRYSTALNET_KILLS", 4))
+KILLS = int(os.environ.get("CRYSTALNET_KILLS", 10))
 N_GRID = 12
 REAL = {  # file -> space group
     "pymatgen_nospin": 229,

@@ -16,18 +16,8 @@ CONDA_ONLY = {"python", "pip"}
 # folders and modules of crystalnet/, each importing only from itself and those before it
 LAYERS = [
     *("errors", "hardware", "physics", "data", "settings", "params", "model", "library", "solving", "cards"),
-    *(
-        "show",
-        "provenance",
-        "results",
-        "cluster",
-        "datasets",
-        "trainings",
-        "solvings",
-        "challenge_rows",
-        "runs",
-    ),
-    *("records", "publishing", "showcase", "sweeps"),
+    *("show", "provenance", "results", "cluster", "datasets", "trainings", "solvings", "challenge_rows"),
+    *("runs", "records", "publishing", "showcase", "sweeps"),
 ]
 SOURCES = sorted(set((ROOT / "crystalnet").rglob("*.py")) - {ROOT / "crystalnet" / "__init__.py"})
 

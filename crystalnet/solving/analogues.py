@@ -7,7 +7,6 @@ coordinates refined; the best of those once more from shaken coordinates.
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -16,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crystalnet.solving.candidates import LEAST_DISTANCE, LOW, MIDDLE, Candidate
+from crystalnet.solving.candidates import LOW, MIDDLE, Candidate, priced
 from crystalnet.solving.catalogue import Catalogue
 from crystalnet.solving.frames import Frames
 from crystalnet.solving.knowledge import Knowledge
@@ -117,7 +116,8 @@ def _screened(frames, knowledge, cells, catalogue, system, rng, deadline) -> lis
         places.sort(key=lambda place: place[0][1][0][0])  # the likeliest elements first
     else:  # the likeliest cell, the simplest type
         rank = {id(cell): number for number, cell in enumerate(cells)}
-        places.sort(key=lambda place: (rank[id(place[1])], *_size(place[0][0])))
+        size = {id(pair): (pair[0].freedom.shape[2], len(pair[0].symbols)) for pair in chosen}
+        places.sort(key=lambda place: (rank[id(place[1])], *size[id(place[0])]))
     fits = []
     for (template, fillings), cell in places:
         if time.perf_counter() > deadline:
@@ -149,10 +149,6 @@ def _representatives(templates: list[Template], knowledge: Knowledge, rng) -> li
     return ranked[:ALIKE] + [rest[i] for i in drawn]
 
 
-def _size(template: Template) -> tuple[int, int]:
-    return template.freedom.shape[2], len(template.symbols)
-
-
 def _amounts(template: Template, told: dict[str, str | None]) -> Counter:
     """Atoms of each element in a primitive cell, those that nobody named under None."""
     amounts: Counter = Counter()
@@ -174,13 +170,8 @@ def _named(fit: _Fit, frames: Frames, highest: float, deadline: float, frac_coor
 def _rank(frames: Frames) -> Callable[[_Fit], float]:
     """What fits with unnamed elements are sorted by: they explain much, so that each parameter has its price
     as in `candidates`."""
-    price = math.log(len(frames.observed.s)) / len(frames.observed.s)
-
-    def rank(fit: _Fit) -> float:
-        n_parameters = _trial(fit).n_parameters + len(fit.unnamed)
-        return math.log(max(fit.distance, LEAST_DISTANCE)) + price * n_parameters
-
-    return rank
+    n_peaks = len(frames.observed.s)
+    return lambda fit: priced(fit.distance, _trial(fit).n_parameters + len(fit.unnamed), n_peaks)
 
 
 def _different(fits: list[_Fit], rank: Callable[[_Fit], float], most: int) -> list[_Fit]:

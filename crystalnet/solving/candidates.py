@@ -25,6 +25,11 @@ TOLERANCES = 0.05, 0.1, 0.2, 0.3  # Å within which higher symmetry is looked fo
 LEAST_DISTANCE = 1e-3  # below it two patterns are equal for our purpose
 
 
+def priced(distance: float, n_parameters: int, n_peaks: int) -> float:
+    """The score of a distance that so many parameters have reached."""
+    return math.log(max(distance, LEAST_DISTANCE)) + n_parameters * math.log(n_peaks) / n_peaks
+
+
 @dataclass(frozen=True, eq=False)
 class Candidate:
     """A structure proposed for a pattern.
@@ -82,5 +87,5 @@ class Candidate:
     @property
     def score(self) -> float:
         """What candidates are ranked by, the smaller the better."""
-        explained = max((self.distance + 0.5 * self.distance_wide) / 1.5, LEAST_DISTANCE)
-        return math.log(explained) + self.trial.n_parameters * math.log(self.n_peaks) / self.n_peaks
+        explained = (self.distance + 0.5 * self.distance_wide) / 1.5
+        return priced(explained, self.trial.n_parameters, self.n_peaks)

@@ -21,7 +21,7 @@ from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.profiles import log_profile
 from crystalnet.solving.atoms import atoms_from_density, pattern_distance
 from crystalnet.solving.candidates import Candidate
-from crystalnet.solving.catalogue import FILL, Catalogue
+from crystalnet.solving.catalogue import Catalogue
 from crystalnet.solving.frames import Frames
 from crystalnet.solving.groups import space_groups
 from crystalnet.solving.knowledge import Knowledge
@@ -111,8 +111,9 @@ def _contents(
             volume = abs(np.linalg.det(lattice))
             for units in {max(1, round(volume / each)), max(1, int(volume / each))}:
                 misfit = abs(np.log(volume / (units * each)))
-                if FILL[0] < volume / (units * each) < FILL[1] and units * sum(unit.values()) <= MOST_ATOMS:
-                    offers.append((place + 5 * misfit, lattice, {k: n * units for k, n in unit.items()}))
+                counts = {element: n * units for element, n in unit.items()}
+                if catalogue.fills(counts, volume) and sum(counts.values()) <= MOST_ATOMS:
+                    offers.append((place + 5 * misfit, lattice, counts))
     offers.sort(key=lambda offer: offer[0])
     return [offer[1:] for offer in offers[:CONTENTS]]
 

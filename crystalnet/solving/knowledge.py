@@ -33,6 +33,15 @@ class Knowledge:
     n_hidden: int | None = 0
 
     @classmethod
+    def of(cls, said) -> Knowledge:
+        """Of a formula, a list of elements, None for nothing, or a Knowledge as it is; errors as below."""
+        if said is None:
+            return cls.nothing()
+        if isinstance(said, Knowledge):
+            return said
+        return cls.of_elements(said) if isinstance(said, list | tuple | set) else cls.of_formula(said)
+
+    @classmethod
     def of_formula(cls, formula: str | Mapping[str, float] | Composition) -> Knowledge:
         """Elements and whole amounts.
 

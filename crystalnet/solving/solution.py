@@ -142,7 +142,7 @@ def solve(
         raise CrystalNetError(
             f"{crystal_system!r} is not solved: {reason}. Choose one of {', '.join(FAMILIES)}, or None."
         )
-    knowledge = _knowledge(formula)
+    knowledge = Knowledge.of(formula)
     with tqdm(total=2 + len(sources), desc="peaks", disable=not progress, leave=False) as bar:
         name, observed, fit = _observed(pattern, wavelength)
         bar.set_description("lattice")
@@ -229,16 +229,6 @@ def embedded() -> Catalogue:
 def trained(name: str):
     """A network of the package, loaded once."""
     return load(name)
-
-
-def _knowledge(formula) -> Knowledge:
-    if formula is None:
-        return Knowledge.nothing()
-    if isinstance(formula, Knowledge):
-        return formula
-    if isinstance(formula, list | tuple | set):
-        return Knowledge.of_elements(formula)
-    return Knowledge.of_formula(formula)
 
 
 def _observed(pattern, wavelength) -> tuple[str, Observed, PeakFit | None]:
