@@ -39,12 +39,14 @@ def degraded(profiles: torch.Tensor, share: float, generator: torch.Generator) -
         share: 0 to 1, the chance of each.
         generator: on the device of the profiles.
     """
-    n, device = len(profiles), profiles.device
+    device = profiles.device
+    chosen = torch.rand(len(profiles), generator=generator, device=device) < share
+    chosen = chosen.nonzero()[:, 0]  # taking peaks apart costs much: the others are left alone
+    n = len(chosen)
 
     def uniform(low: float, high: float, n: int = n) -> torch.Tensor:
         return low + (high - low) * torch.rand(n, generator=generator, device=device)
 
-    measured = uniform(0, 1) < share
     size = uniform(*map(math.log, CRYSTALLITES), 1).exp()
     which = torch.randint(len(WAVELENGTHS), (n,), generator=generator, device=device)
     wavelength = torch.tensor(WAVELENGTHS, device=device)[which]
@@ -53,7 +55,7 @@ def degraded(profiles: torch.Tensor, share: float, generator: torch.Generator) -
     error = uniform(0, INTENSITY_ERROR)
     zero = torch.deg2rad(ZERO_ERROR * torch.randn(n, generator=generator, device=device))
 
-    crystal, place, intensity = found_peaks(profiles, size)
+    crystal, place, intensity = found_peaks(profiles[chosen], size)
     sine = s_of(place) * wavelength[crystal]
     seen = s_of(place) < last[crystal]
     theta = sine.clamp(max=0.999).asin()
@@ -63,9 +65,9 @@ def degraded(profiles: torch.Tensor, share: float, generator: torch.Generator) -
     noise = torch.randn(len(place), generator=generator, device=device)
     intensity = intensity * (error[crystal] * noise).exp() * seen
     place = place + zero[crystal] / (2 * theta.tan() * LOG_STEP)  # d ln s = cot(theta) d theta
-    result = smeared(crystal, place, intensity, n).to(profiles)
-    measured &= result.amax(1) > 0  # something must be left to look at
-    return torch.where(measured[:, None], result, profiles)
+    measured = smeared(crystal, place, intensity, n).to(profiles)
+    left = measured.amax(1) > 0  # something must be left to look at
+    return profiles.index_copy(0, chosen[left], measured[left])
 
 
 def found_peaks(
