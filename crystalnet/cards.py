@@ -77,7 +77,7 @@ def model_card(name: str, record) -> str:
         f"- density: {manifest['density_source']}, on {cell}\n"
         f"- patterns: computed, ideal, Mo K-alpha ({MO_K_ALPHA} Å)",
         "## Training",
-        f"- {training['epochs']} epochs (profile {record.profile})\n"
+        f"- {training['epochs']} epochs (profile {record.profile}){_began(params['training'])}\n"
         f"- {training['environment']['hardware']}, {duration} (h:min:s)",
         f"```yaml\n{settings}```",
         "## Scores on test crystals",
@@ -98,8 +98,7 @@ def model_card(name: str, record) -> str:
         "- A powder pattern fixes neither origin nor orientation nor handedness: an answer is right up to"
         " these.\n"
         f"- Trained on {manifest['density_source']} densities.{_promolecule(manifest['density_source'])}\n"
-        "- Trained on computed patterns: background, texture, impurities and broad peaks of a measured one"
-        " are new to it.",
+        f"- {_measured(params['training'])}",
         "## Licence",
         f"Code and weights: MIT. {MATERIALS_PROJECT if from_mp else OTHER_SOURCE}",
     ]
@@ -134,6 +133,24 @@ def _against_dft(scores: pd.DataFrame | None) -> list[str]:
         "Where a test crystal has one, a density calculated by DFT is the truth instead.",
         _table(scores),
     ]
+
+
+def _began(training: dict) -> str:
+    if not training.get("begins_with"):
+        return ""
+    return f"; they begin with the network `{training['begins_with']}`"
+
+
+def _measured(training: dict) -> str:
+    if share := training.get("degraded"):
+        return (
+            f"Trained on computed patterns, {share:.0%} of them as a laboratory's are: angles that end, broad"
+            " peaks, weak ones lost, wrong intensities. Background and impurities are new to it."
+        )
+    return (
+        "Trained on computed patterns: background, texture, impurities and broad peaks of a measured one are"
+        " new to it."
+    )
 
 
 def _promolecule(density_source: str) -> str:

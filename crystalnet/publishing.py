@@ -52,7 +52,12 @@ def publish(run: Run, folder=None, only_missing: bool = False) -> list[Path]:
     dft = PREDICTORS if params.evaluation.densities else ()
     variants = params.ablations.variants
     other_splits = tuple(name for name, groups in variants.items() if "split" in groups.get("data", {}))
-    asked = PREDICTORS, PREDICTORS[:1], dft, params.ablations.levels, tuple(variants), other_splits
+    spoilt = params.evaluation.spoilt
+    begun = spoilt if params.training.begins_with else ()
+    asked = (
+        *(PREDICTORS, PREDICTORS[:1], dft, params.ablations.levels, tuple(variants), other_splits),
+        *(spoilt, begun),
+    )
     cases = dict(zip(TABLES, asked, strict=True))
     kept = {}
     if only_missing:

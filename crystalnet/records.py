@@ -8,6 +8,8 @@ book/results/<profile>/<system>/
   levels.csv        Table 2, a row a level of known composition and test crystal
   variants.csv      deviations, a row a variant and test crystal
   retrieval.csv     the nearest neighbour where a variant splits the data in another way
+  spoilt.csv        the network where test patterns are as a challenge has them
+  begun.csv         the same of the network that training began with
   gallery.npz       some test crystals with the network's answers
   explorer.npz      the crystals of the explorer in the pages, where there is one (see `showcase`)
   manifest.json     what made each of these
@@ -41,6 +43,8 @@ TABLES = {
     "levels": ("level", "ablation"),
     "variants": ("variant", "variant"),
     "retrieval": ("variant", "retrieval"),
+    "spoilt": ("patterns", "spoilt"),
+    "begun": ("patterns", "spoilt", "begun"),
 }
 NUMBERS = ["row", "space_group", "paper_ssim", "paper_psnr", "honest_ssim", "honest_psnr", "honest_nmae"]
 GALLERY = ("quantile", "row", "lattice", "pattern", "profile", "truth", "answer")
@@ -54,8 +58,9 @@ class Record:
     Attributes:
         manifest: what made each file; numbers of crystals 'train', 'altered', 'val', 'test';
             'density_source', 'split', 'data_hash'.
-        history: see `train`; scores, validation, scores_dft, levels, variants, retrieval: see
-            `Run.evaluation`, after a first column 'predictor', 'level' or 'variant'; None if there is none.
+        history: see `train`.
+        scores, validation, scores_dft, levels, variants, retrieval, spoilt, begun: see `Run.evaluation`,
+            after a first column 'predictor', 'level', 'variant' or 'patterns'; None if there is none.
             `scores` may also hold 'neighbours', each crystal's swap neighbours in training (see `leakage`).
         gallery: test crystals at quantiles of the network's honest SSIM: quantile (k,), row (k,) of the data
             set, lattice (k, 3, 3) Å, pattern (k, 1024) and profile (k, 768) float32, truth and answer
@@ -73,6 +78,8 @@ class Record:
     levels: pd.DataFrame | None = None
     variants: pd.DataFrame | None = None
     retrieval: pd.DataFrame | None = None
+    spoilt: pd.DataFrame | None = None
+    begun: pd.DataFrame | None = None
     gallery: dict[str, np.ndarray] | None = None
 
     @classmethod
@@ -99,8 +106,11 @@ class Record:
 
     @property
     def network(self) -> str:
-        """The name that the library keeps its network under: 'cubic', 'cubic-spectral'."""
-        field = self.manifest["history.csv"]["model"].get("field", "film")
+        """The name that the library keeps its network under: 'cubic', 'cubic-spectral' or -laboratory."""
+        made_by = self.manifest["history.csv"]
+        if made_by.get("training", {}).get("degraded"):
+            return f"{self.system}-laboratory"
+        field = made_by["model"].get("field", "film")
         return self.system if field == "film" else f"{self.system}-{field}"
 
     def provenance(self) -> str:

@@ -94,10 +94,36 @@ class Run(Trainings):
             settings.max_test,
         )
 
+    def spoilt(self, system: str, patterns: str, network: str = "trained") -> pd.DataFrame:
+        """The scores where test patterns are as a challenge has them; `network='begun'`: of the one that
+        training begins with."""
+        settings = self.params.ablations
+        return self._scores(
+            f"spoilt-{network}",
+            system,
+            self.trained(system) if network == "trained" else self.begun(),
+            patterns,
+            self.store(system).compositions,
+            settings.n_samples,
+            settings.max_test,
+            patterns=patterns,
+        )
+
     def _scores(
-        self, kind, system, trained, name, compositions, n_samples, most, dft=False, split="test"
+        self,
+        kind,
+        system,
+        trained,
+        name,
+        compositions,
+        n_samples,
+        most,
+        dft=False,
+        split="test",
+        patterns=None,
     ) -> pd.DataFrame:
         store, settings = self.store(system), self.params.evaluation
+        patterns = patterns or settings.patterns
         key = {
             "data_hash": store.digest,
             "predictor": name,
@@ -106,7 +132,7 @@ class Run(Trainings):
             "most": most,
             "split": split,
             "precision": settings.precision,
-            "patterns": settings.patterns,
+            "patterns": patterns,
             "seed": settings.seed,
             "code": code_digest("physics", "data", "model", "solving"),
         }
@@ -144,7 +170,7 @@ class Run(Trainings):
                         f"{system} {name}",
                         files,
                         settings.precision == MIXED,
-                        settings.patterns,
+                        patterns,
                     )
                 write_text(path, table.to_csv(index=False))
                 self.finish(folder, started, **key)
@@ -153,7 +179,8 @@ class Run(Trainings):
         return table
 
     def manifest_of(self, method: str, *case) -> dict:
-        """What made the result of `method(*case)`, which is one of trained, evaluation, ablation, variant."""
+        """What made the result of `method(*case)`, which is one of trained, evaluation, ablation, variant,
+        retrieval, spoilt."""
         result = getattr(self, method)(*case)
         return result.manifest if isinstance(result, Trained) else result.attrs["manifest"]
 

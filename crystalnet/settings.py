@@ -175,6 +175,11 @@ class EvaluationParams(Group):
     patterns: str = Field(
         "exact", description="what test patterns are like: a name in solving.challenges.CHALLENGES"
     )
+    spoilt: tuple[str, ...] = Field(
+        (),
+        description="more names there: test patterns that the network is scored on as well, by the ablations'"
+        " protocol, beside the network that it begins with",
+    )
     seed: int = Field(0, description="of the guesses")
     precision: Literal["32-true", "bf16-mixed"] = Field("32-true", description="of the network's answers")
     densities: str | None = Field(

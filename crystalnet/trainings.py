@@ -72,8 +72,8 @@ class Trainings(DataSets):
             "code": code_digest("physics", "data", "model"),
         }
         if settings.begins_with:
-            model = self._begun(settings.begins_with, model)
-            key["begun"] = fingerprint(library.path_of(settings.begins_with))
+            begun = self.begun(level or "baseline")
+            model, key["begun"] = begun.model, begun.manifest["weights"]
         kind = "training" if level is None else f"ablation-{level}"
         folder = self.place(kind, system, key)
         history_path = folder / "history.csv"
@@ -95,18 +95,26 @@ class Trainings(DataSets):
         load_weights(folder / BEST, model)
         return Trained(model, read_table(history_path), self.manifest(folder))
 
-    @staticmethod
-    def _begun(name: str, fresh: DensityNetwork) -> DensityNetwork:
-        """A network of the package, if it is of the kind and size of a fresh one; seeds may differ."""
+    def begun(self, level: str = "baseline") -> Trained:
+        """The network of the package that training begins with.
+
+        Raises:
+            CrystalNetError: none is named, there is none of this name, or one of another kind or size than a
+                fresh one; seeds may differ.
+        """
+        name = self.params.training.begins_with
+        if not name:
+            raise CrystalNetError("training.begins_with names no network of the package. Set it.")
         model = library.load(name)
-        asked = {**fresh.settings, "seed": model.settings["seed"]}
+        asked = {**self.network(level).settings, "seed": model.settings["seed"]}
         if other := [key for key in asked if model.settings.get(key) != asked[key]]:
             raise CrystalNetError(
                 f"training.begins_with: {name!r} differs from the network to be trained in"
                 f" {', '.join(f'{key} ({model.settings.get(key)})' for key in other)}. Set these in model"
                 " as it has them, or begin with another."
             )
-        return model
+        weights = fingerprint(library.path_of(name))
+        return Trained(model, pd.DataFrame(), {"network": name, "weights": weights})
 
     def varied(self, name: str) -> Self:
         """This run with the changes of one of `ablations.variants`, of the data as well."""

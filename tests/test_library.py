@@ -372,6 +372,15 @@ def test_a_card_claims_no_structures_of_the_materials_project_that_are_not():
     assert "Materials Project" not in text and "CC BY" not in text and "licence of their source" in text
 
 
+def test_a_card_says_what_training_began_with_and_saw():
+    one = record(1)
+    assert "begin with" not in model_card("cubic", one) and "texture" in model_card("cubic", one)
+    training = one.manifest["history.csv"]["params"]["training"]
+    training |= {"begins_with": "cubic-spectral", "degraded": 0.37}
+    text = model_card("cubic-laboratory", one)
+    assert "begin with the network `cubic-spectral`" in text and "37% of them as a laboratory's" in text
+
+
 def test_a_card_names_the_chosen_cell():
     one = record(1)
     one.manifest["history.csv"]["params"]["data"]["cell"] = "canonical"

@@ -26,7 +26,13 @@ from crystalnet.solving.protocols import honest_score
 ROOT = Path(__file__).parent.parent
 N, N_CRYSTALS, N_TEST = 8, 30, 21
 LATTICE = 4.0 * np.eye(3)
-ALL = {"levels": ("baseline", "no_formula"), "variants": {"positive sigma": {}}, "densities": "../dft"}
+ALL = {
+    "levels": ("baseline", "no_formula"),
+    "variants": {"positive sigma": {}},
+    "densities": "../dft",
+    "spoilt": ("laboratory, 5 nm", "laboratory, 20 nm"),
+    "begins_with": "cubic-spectral",
+}
 
 
 class FakeStore:
@@ -70,12 +76,23 @@ class FakeRun:
 
     progress = False
 
-    def __init__(self, systems=("cubic",), levels=(), variants=(), densities=None, failing=None, **settings):
+    def __init__(
+        self,
+        systems=("cubic",),
+        levels=(),
+        variants=(),
+        densities=None,
+        spoilt=(),
+        begins_with=None,
+        failing=None,
+        **settings,
+    ):
         self.systems, self.failing, self.side = systems, failing, []
         self.params = SimpleNamespace(
             profile="fake",
             data=SimpleNamespace(split="random"),
-            evaluation=SimpleNamespace(densities=densities),
+            training=SimpleNamespace(begins_with=begins_with),
+            evaluation=SimpleNamespace(densities=densities, spoilt=spoilt),
             ablations=SimpleNamespace(levels=levels, variants=variants or {}),
         )
         self.settings = {"source": "../shared/a.jsonl", **settings}
@@ -132,6 +149,9 @@ class FakeRun:
     def variant(self, system, name):
         return self.scores(system, name)
 
+    def spoilt(self, system, patterns, network="trained"):
+        return self.scores(system, patterns, network)
+
     def manifest_of(self, method, *case):
         if method == "trained":
             return self.trained(*case).manifest
@@ -172,9 +192,11 @@ def test_a_record_reads_back_what_the_run_gave(folder):
         "scores_dft": {name: run.evaluation("cubic", name, "dft") for name in PREDICTORS},
         "levels": {name: run.ablation("cubic", name) for name in ALL["levels"]},
         "variants": {name: run.variant("cubic", name) for name in ALL["variants"]},
+        "spoilt": {name: run.spoilt("cubic", name) for name in ALL["spoilt"]},
+        "begun": {name: run.spoilt("cubic", name, "begun") for name in ALL["spoilt"]},
     }
     columns = dict.fromkeys(("scores", "validation", "scores_dft"), "predictor")
-    columns |= {"levels": "level", "variants": "variant"}
+    columns |= {"levels": "level", "variants": "variant", "spoilt": "patterns", "begun": "patterns"}
     for name, tables in expected.items():
         table = getattr(record, name)
         assert table.columns[0] == columns[name]
@@ -202,6 +224,7 @@ def test_the_manifest_tells_what_made_each_file(folder):
     manifest = Record.read(folder).manifest
     assert manifest.keys() == {
         *("history.csv", "scores.csv", "validation.csv", "scores_dft.csv", "levels.csv", "variants.csv"),
+        *("spoilt.csv", "begun.csv"),
         *("train", "altered", "val", "test", "density_source", "split", "data_hash"),
     }
     assert (manifest["train"], manifest["val"], manifest["test"]) == (6, 3, N_TEST)
@@ -217,6 +240,9 @@ def test_the_manifest_tells_what_made_each_file(folder):
     positive = manifest["variants.csv"]["positive sigma"]
     assert (positive["training"]["level"], positive["training"]["variant"]) == ("baseline", "positive sigma")
     assert positive["scores"]["method"] == "variant"
+    for file, more in (("spoilt.csv", []), ("begun.csv", ["begun"])):
+        for name in ALL["spoilt"]:
+            assert manifest[file][name]["case"] == ["cubic", name, *more]
 
 
 def test_what_the_profile_does_not_ask_for_is_none(tmp_path):
@@ -225,6 +251,7 @@ def test_what_the_profile_does_not_ask_for_is_none(tmp_path):
     assert contents(place).keys() == files
     record = Record.read(place)
     assert record.scores_dft is None and record.levels is None and record.variants is None
+    assert record.spoilt is None and record.begun is None
     (place / "gallery.npz").unlink()
     assert Record.read(place).gallery is None
 
@@ -294,7 +321,7 @@ def test_networks_side_by_side_are_asked_for_first(tmp_path):
     assert ("evaluation", "trigonal", "mean density", "dft") in run.side
     assert ("ablation", "cubic", "no_formula") in run.side
     assert ("variant", "trigonal", "positive sigma") in run.side
-    assert len(run.side) == len(set(run.side)) == 2 * (3 + 1 + 3 + 2 + 1)
+    assert len(run.side) == len(set(run.side)) == 2 * (3 + 1 + 3 + 2 + 1 + 2 + 2)
 
 
 def test_the_default_place_is_the_profile_in_the_book(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Training that goes on from a network of the package."""
+"""Training that goes on from a network of the package, and both on spoilt patterns."""
 
 import pytest
 import torch
@@ -6,14 +6,15 @@ import torch
 from crystalnet import library
 from crystalnet.errors import CrystalNetError
 from crystalnet.params import Params
-from crystalnet.trainings import Trainings
+from crystalnet.runs import Run
+from crystalnet.solving.evaluation import evaluate
 
 
 @pytest.fixture
 def before(tmp_path, monkeypatch):
     """A run whose network is one of the package's, in a weights folder of the test's own."""
     monkeypatch.setattr(library, "FOLDER", tmp_path / "weights")
-    run = Trainings(Params.load("smoke_spectral"), tmp_path, progress=False)
+    run = Run(Params.load("smoke_spectral"), tmp_path, progress=False)
     library.write("mine", run.trained("cubic").model, "# Card")
     return run
 
@@ -23,7 +24,7 @@ def begun(run, **changes):
         name: getattr(run.params, name).model_dump() | changes.pop(name, {}) for name in ("model", "training")
     }
     groups["training"]["begins_with"] = "mine"
-    return Trainings(Params.load("smoke_spectral", **groups), run.folder, progress=False)
+    return Run(Params.load("smoke_spectral", **groups), run.folder, progress=False)
 
 
 def test_training_begins_with_a_network_of_the_package(before):
@@ -34,6 +35,21 @@ def test_training_begins_with_a_network_of_the_package(before):
     assert later.manifest["training"]["begins_with"] == "mine" and later.manifest["begun"]
     again = begun(before).trained("cubic")
     assert again.manifest == later.manifest
+
+
+def test_both_networks_are_scored_on_spoilt_patterns(before):
+    run, patterns = begun(before), "laboratory, to 50 degrees"
+    store, settings = run.store("cubic"), run.params.ablations
+    rows = store.indices("test", settings.max_test)
+    for network, model in (("trained", run.trained("cubic").model), ("begun", library.load("mine"))):
+        table = run.spoilt("cubic", patterns, network)
+        expected = evaluate(
+            model, store, store.compositions, rows, settings.n_samples, progress=False, patterns=patterns
+        )
+        assert table["honest_ssim"].tolist() == pytest.approx(expected["honest_ssim"].tolist())
+        assert table.attrs["manifest"]["patterns"] == patterns
+    with pytest.raises(CrystalNetError, match="begins_with names no network"):
+        before.spoilt("cubic", patterns, "begun")
 
 
 def test_a_network_of_another_size_is_refused(before):
