@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 from pymatgen.io.vasp import Chgcar
@@ -19,6 +21,7 @@ from crystalnet.physics.diffraction import powder_peaks
 from crystalnet.physics.tables import valence
 from crystalnet.show.solved import auc, calibrated, challenge_table, features_of, who_solves, with_confidence
 from crystalnet.solving.attempts import solved
+from crystalnet.solving.candidates import faintest
 from crystalnet.solving.catalogue import Catalogue
 from crystalnet.solving.challenges import CHALLENGES, Challenge, is_impostor, known, observation
 from crystalnet.solving.densities import from_density, primitive
@@ -216,12 +219,13 @@ def test_tables_of_challenges():
             "challenge": ["a", "b"] * 20,
             "outcome": ["answer"] * 39 + ["no cell"],
             "top_1": right, "top_5": right, "top_20": right, "tight_1": right, "rms_1": 0.01, "seconds": 1.0,
-            "distance": np.where(right, 0.01, 0.4) * rng.uniform(0.5, 2, 40), "lead": 2.0, "unnamed": 0,
+            "distance": np.where(right, 0.01, 0.4) * rng.uniform(0.5, 2, 40), "lead": 2.0,
+            "unnamed": 0, "faintest": 0.1,
         }
     )  # fmt: skip
     weights = calibrated(rows)
     judged = with_confidence(rows, weights)
-    assert judged["confidence"].iloc[-1] == 0 and features_of(rows).shape == (40, 4)
+    assert judged["confidence"].iloc[-1] == 0 and features_of(rows).shape == (40, 5)
     table = challenge_table(judged)
     assert table.loc["b", "top 1"] == 1 and table.loc["a", "top 1"] == 0
     assert auc(judged["confidence"][:39], right[:39]) == 1 and np.isnan(auc([1, 2], [1, 1]))
@@ -241,10 +245,17 @@ def test_the_package_s_probability_is_that_of_the_kept_rows():
 
 
 def test_signs_of_the_package_s_probability():
-    """Farther, with less of a lead, with more elements unnamed: less sure."""
-    base = probability(features(0.1, 2.0, 0), WEIGHTS)
-    assert probability(features(0.2, 2.0, 0), WEIGHTS) < base < probability(features(0.1, 3.0, 0), WEIGHTS)
-    assert probability(features(0.1, 2.0, 1), WEIGHTS) < base
+    """Farther, with less of a lead, with unnamed elements, with atoms that hardly scatter: less sure."""
+    base, better = probability(features(0.1, 2.0, 0, 0.1)), probability(features(0.1, 3.0, 0, 0.1))
+    for worse in (features(0.2, 2.0, 0, 0.1), features(0.1, 2.0, 1, 0.1), features(0.1, 2.0, 0, 0.01)):
+        assert probability(worse) < base < better
+
+
+@given(st.lists(st.sampled_from(["H", "O", "Fe", "U"]), min_size=1, max_size=12))
+def test_the_faintest_atom_has_the_least_share(symbols):
+    electrons = np.array([{"H": 1, "O": 8, "Fe": 26, "U": 92}[symbol] for symbol in symbols])
+    assert faintest(symbols) == pytest.approx(electrons.min() ** 2 / (electrons**2).sum())
+    assert faintest(symbols + symbols) == pytest.approx(faintest(symbols) / 2)  # a cell twice as large
 
 
 def test_impostors_of_the_test_set_are_hardly_ever_confident():

@@ -64,8 +64,8 @@ def amplitude_curves(
 
 
 def features_of(rows: pd.DataFrame) -> np.ndarray:
-    """`ranking.features` of rows that have an answer, (N, 4)."""
-    return features(rows["distance"], rows["lead"], rows["unnamed"])
+    """`ranking.features` of rows that have an answer, (N, 5)."""
+    return features(*(rows[name] for name in ("distance", "lead", "unnamed", "faintest")))
 
 
 def with_confidence(rows: pd.DataFrame, weights: np.ndarray) -> pd.DataFrame:

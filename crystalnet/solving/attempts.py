@@ -10,6 +10,7 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from crystalnet.data.crystals import Crystal
 from crystalnet.errors import CrystalNetError
 from crystalnet.solving.alignment import indexed
+from crystalnet.solving.candidates import faintest
 from crystalnet.solving.catalogue import Catalogue
 from crystalnet.solving.challenges import Challenge, another, known, observation, remaining
 from crystalnet.solving.frames import Frames
@@ -32,8 +33,8 @@ def solved(
 
     Returns:
         material_id, formula, space_group, atoms, top_1, top_5, top_20 (StructureMatcher's defaults), tight_1,
-        rms_1 (its root mean square displacement, nan if not right), distance, lead and unnamed
-        (see `ranking`), peaks (of the pattern), origin, found_group, seconds, outcome ('answer', 'no
+        rms_1 (its root mean square displacement, nan if not right), distance, lead, unnamed and
+        faintest (see `ranking`), peaks (of the pattern), origin, found_group, seconds, outcome ('answer', 'no
         cell', 'no peaks', 'no candidate').
     """
     row = {
@@ -44,6 +45,7 @@ def solved(
         **dict.fromkeys(("top_1", "top_5", "top_20", "tight_1"), 0),
         **dict.fromkeys(("rms_1", "distance", "lead"), np.nan),
         "unnamed": 0,
+        "faintest": np.nan,
         "peaks": 0,
         "origin": "",
         "found_group": 0,
@@ -67,6 +69,7 @@ def solved(
         "distance": ranked[0].distance,
         "lead": lead(ranked),
         "unnamed": ranked[0].n_unnamed,
+        "faintest": faintest(ranked[0].trial.symbols),
         "peaks": ranked[0].n_peaks,
         "origin": ranked[0].origin,
         "found_group": ranked[0].trial.template.space_group,

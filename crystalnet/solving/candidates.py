@@ -12,9 +12,13 @@ distance.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from crystalnet.errors import CrystalNetError
+from crystalnet.physics.tables import ATOMIC_NUMBERS
 from crystalnet.solving.frames import Frames
 from crystalnet.solving.refinement import LAST_STAGE, STAGES, Trial, refine
 from crystalnet.solving.templates import Template
@@ -28,6 +32,12 @@ LEAST_DISTANCE = 1e-3  # below it two patterns are equal for our purpose
 def priced(distance: float, n_parameters: int, n_peaks: int) -> float:
     """The score of a distance that so many parameters have reached."""
     return math.log(max(distance, LEAST_DISTANCE)) + n_parameters * math.log(n_peaks) / n_peaks
+
+
+def faintest(symbols: Sequence[str]) -> float:
+    """What an atom of the lightest element scatters at low angles, Z^2, as a share of all the cell's."""
+    scattered = np.square([ATOMIC_NUMBERS[symbol] for symbol in symbols], dtype=float)
+    return float(scattered.min() / scattered.sum())
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,11 +1,13 @@
 r"""How sure an answer is, without knowing the truth.
 
-    p = 1 / (1 + exp(-w . x)),    x = (1, ln max(distance, 0.03), ln lead, unnamed)
+    p = 1 / (1 + exp(-w . x)),    x = (1, ln max(distance, 0.03), ln lead, unnamed, ln faintest)
 
 A right structure explains the pattern well and clearly better than any other. `lead` is how many times
 farther the best different structure lies, parameters counted (see `Candidate.score`); `unnamed` is how many
-elements nobody named: the more of them, the more structures explain a pattern. Weights are fitted on
-validation crystals under the disturbances of chapter 9 (see `fitted`), never on test crystals.
+elements nobody named: the more of them, the more structures explain a pattern; `faintest` is what an atom of
+the lightest element scatters, as a share of the whole cell's: hydrogen in a large cell can be anywhere and
+hardly shows. Weights are fitted on validation crystals under the disturbances of chapter 9 (see `fitted`),
+never on test crystals.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ MOST_UNNAMED = 3  # our choice: more say no more
 CONFIDENT = 0.8  # probability from which on an answer is called confident, our choice
 COMPARED = 8  # candidates that are compared with the best, our choice
 # of 477 answers to validation crystals, 91 of them wrong; a test fits them anew to the rows in book/solved
-WEIGHTS = np.array([-4.72, -1.977, 1.241, -1.144])
+WEIGHTS = np.array([-2.091, -2.496, 1.274, -1.351, 0.789])
 
 
 def structure_of(atoms: Atoms) -> Structure:
@@ -54,23 +56,24 @@ def lead(candidates: Sequence[Candidate]) -> float:
     return float(np.clip(np.exp(candidates[1].score - candidates[0].score), 1, LARGEST_LEAD))
 
 
-def features(distance, lead, n_unnamed) -> np.ndarray:
-    """What the probability is computed from, (..., 4), of distances, leads and numbers (...)."""
-    distance, lead, n_unnamed = (np.asarray(part, float) for part in (distance, lead, n_unnamed))
+def features(distance, lead, n_unnamed, faintest) -> np.ndarray:
+    """What the probability is computed from, (..., 5), of distances, leads, numbers and shares (...)."""
+    parts = (np.asarray(part, float) for part in (distance, lead, n_unnamed, faintest))
+    distance, lead, n_unnamed, faintest = parts
     unity, unnamed = np.ones(distance.shape), np.minimum(n_unnamed, MOST_UNNAMED)
-    return np.stack([unity, np.log(np.maximum(distance, ERROR)), np.log(lead), unnamed], -1)
+    return np.stack([unity, np.log(np.maximum(distance, ERROR)), np.log(lead), unnamed, np.log(faintest)], -1)
 
 
 def probability(x: np.ndarray, weights: np.ndarray = WEIGHTS) -> np.ndarray:
-    """That the answer is right, of features (..., 4)."""
+    """That the answer is right, of features (..., 5)."""
     return 1 / (1 + np.exp(-np.clip(x @ weights, -30, 30)))
 
 
 def fitted(x: np.ndarray, right: np.ndarray, steps: int = 50) -> np.ndarray:
-    """Weights (4,) of logistic regression, by Newton's method with a little shrinkage.
+    """Weights (5,) of logistic regression, by Newton's method with a little shrinkage.
 
     Args:
-        x: (N, 4) features.
+        x: (N, 5) features.
         right: (N,) whether the answer was right.
     """
     weights = np.zeros(x.shape[1])

@@ -20,7 +20,7 @@ from crystalnet.library import load
 from crystalnet.physics.diffraction import Peaks
 from crystalnet.solving.alignment import indexed
 from crystalnet.solving.analogues import GOOD, analogues
-from crystalnet.solving.candidates import Candidate
+from crystalnet.solving.candidates import Candidate, faintest
 from crystalnet.solving.catalogue import Catalogue
 from crystalnet.solving.densities import PHASINGS, from_density
 from crystalnet.solving.frames import Frames
@@ -174,7 +174,9 @@ def confidence(ranked: Sequence[Candidate]) -> float:
     """The probability that the first of `chosen` candidates is right; 0 if there is none."""
     if not ranked:
         return 0.0
-    return float(probability(features(ranked[0].distance, lead(ranked), ranked[0].n_unnamed)))
+    first = ranked[0]
+    said = features(first.distance, lead(ranked), first.n_unnamed, faintest(first.trial.symbols))
+    return float(probability(said))
 
 
 def propose(
