@@ -16,7 +16,7 @@ from crystalnet.solving.frames import Frames
 from crystalnet.solving.knowledge import Knowledge
 from crystalnet.solving.lattice import find_cells
 from crystalnet.solving.observed import Observed
-from crystalnet.solving.ranking import distinct, features, fitted, lead, probability, structure_of
+from crystalnet.solving.ranking import distinct, facts, features, fitted, lead, probability, structure_of
 from crystalnet.solving.refinement import Trial
 from crystalnet.solving.templates import Template
 
@@ -85,7 +85,7 @@ def answers(truth, catalogue, knowledge, family):
 def test_an_analogue_with_other_elements_cell_and_coordinates_is_found(catalogue, truth, family):
     found, right, _ = answers(truth, catalogue, Knowledge.of_formula(truth.formula), family)
     assert right and found[0].distance < 0.02 and found[0].origin.startswith("analogue of")
-    assert lead(found) >= 1 and features(found[0].distance, lead(found), 0, 0.1).shape == (5,)
+    assert lead(found) >= 1 and features(**facts(found)).shape == (5,)
     without_ratios = Knowledge.of_elements(sorted(set(truth.atoms.symbols.tolist())))
     assert answers(truth, catalogue, without_ratios, family)[1]
 

@@ -21,7 +21,6 @@ from crystalnet.physics.diffraction import powder_peaks
 from crystalnet.physics.tables import valence
 from crystalnet.show.solved import auc, calibrated, challenge_table, features_of, who_solves, with_confidence
 from crystalnet.solving.attempts import solved
-from crystalnet.solving.candidates import faintest
 from crystalnet.solving.catalogue import Catalogue
 from crystalnet.solving.challenges import CHALLENGES, Challenge, is_impostor, known, observation
 from crystalnet.solving.densities import from_density, primitive
@@ -29,7 +28,7 @@ from crystalnet.solving.frames import Frames
 from crystalnet.solving.knowledge import Knowledge
 from crystalnet.solving.lattice import Cell, find_cells
 from crystalnet.solving.observed import Observed
-from crystalnet.solving.ranking import CONFIDENT, WEIGHTS, features, probability
+from crystalnet.solving.ranking import CONFIDENT, WEIGHTS, faintest, features, probability
 from crystalnet.solving.report import report, write_report
 from crystalnet.solving.simulation import simulated
 from crystalnet.solving.solution import Solution, embedded, solve
@@ -220,7 +219,7 @@ def test_tables_of_challenges():
             "outcome": ["answer"] * 39 + ["no cell"],
             "top_1": right, "top_5": right, "top_20": right, "tight_1": right, "rms_1": 0.01, "seconds": 1.0,
             "distance": np.where(right, 0.01, 0.4) * rng.uniform(0.5, 2, 40), "lead": 2.0,
-            "unnamed": 0, "faintest": 0.1,
+            "unnamed": 0, "faintest": 0.1, "ideal": 0,
         }
     )  # fmt: skip
     weights = calibrated(rows)
@@ -245,10 +244,15 @@ def test_the_package_s_probability_is_that_of_the_kept_rows():
 
 
 def test_signs_of_the_package_s_probability():
-    """Farther, with less of a lead, with unnamed elements, with atoms that hardly scatter: less sure."""
-    base, better = probability(features(0.1, 2.0, 0, 0.1)), probability(features(0.1, 3.0, 0, 0.1))
-    for worse in (features(0.2, 2.0, 0, 0.1), features(0.1, 2.0, 1, 0.1), features(0.1, 2.0, 0, 0.01)):
-        assert probability(worse) < base < better
+    """Farther, with less of a lead, unnamed elements, atoms that hardly scatter, no errors: less sure."""
+    base, better = probability(features(0.1, 2.0, 0, 0.1, 0)), probability(features(0.1, 3.0, 0, 0.1, 0))
+    for worse in (
+        (0.2, 2.0, 0, 0.1, 0),
+        (0.1, 2.0, 1, 0.1, 0),
+        (0.1, 2.0, 0, 0.01, 0),
+        (0.1, 2.0, 0, 0.1, 1),
+    ):
+        assert probability(features(*worse)) < base < better
 
 
 @given(st.lists(st.sampled_from(["H", "O", "Fe", "U"]), min_size=1, max_size=12))

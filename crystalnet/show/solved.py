@@ -14,7 +14,7 @@ from crystalnet.solving.candidates import WIDE, Candidate
 from crystalnet.solving.frames import Frames
 from crystalnet.solving.observed import STEP
 from crystalnet.solving.peaks import PeakFit
-from crystalnet.solving.ranking import CONFIDENT, features, fitted, probability
+from crystalnet.solving.ranking import CONFIDENT, FACTS, features, fitted, probability
 
 ENOUGH_RIGHT = 5  # right and wrong answers that a calibration needs of each, our choice
 
@@ -65,7 +65,7 @@ def amplitude_curves(
 
 def features_of(rows: pd.DataFrame) -> np.ndarray:
     """`ranking.features` of rows that have an answer, (N, 5)."""
-    return features(*(rows[name] for name in ("distance", "lead", "unnamed", "faintest")))
+    return features(*(rows[name] for name in FACTS))
 
 
 def with_confidence(rows: pd.DataFrame, weights: np.ndarray) -> pd.DataFrame:

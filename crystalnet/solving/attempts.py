@@ -10,11 +10,10 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from crystalnet.data.crystals import Crystal
 from crystalnet.errors import CrystalNetError
 from crystalnet.solving.alignment import indexed
-from crystalnet.solving.candidates import faintest
 from crystalnet.solving.catalogue import Catalogue
 from crystalnet.solving.challenges import Challenge, another, known, observation, remaining
 from crystalnet.solving.frames import Frames
-from crystalnet.solving.ranking import lead, structure_of
+from crystalnet.solving.ranking import FACTS, facts, structure_of
 from crystalnet.solving.solution import chosen, found, propose
 from crystalnet.solving.templates import FAMILIES
 
@@ -33,8 +32,8 @@ def solved(
 
     Returns:
         material_id, formula, space_group, atoms, top_1, top_5, top_20 (StructureMatcher's defaults), tight_1,
-        rms_1 (its root mean square displacement, nan if not right), distance, lead, unnamed and
-        faintest (see `ranking`), peaks (of the pattern), origin, found_group, seconds, outcome ('answer', 'no
+        rms_1 (its root mean square displacement, nan if not right), what `ranking.facts` says of the first
+        answer (nan without one), peaks (of the pattern), origin, found_group, seconds, outcome ('answer', 'no
         cell', 'no peaks', 'no candidate').
     """
     row = {
@@ -43,9 +42,7 @@ def solved(
         "space_group": crystal.space_group,
         "atoms": len(crystal.atoms.symbols),
         **dict.fromkeys(("top_1", "top_5", "top_20", "tight_1"), 0),
-        **dict.fromkeys(("rms_1", "distance", "lead"), np.nan),
-        "unnamed": 0,
-        "faintest": np.nan,
+        **dict.fromkeys(("rms_1", *FACTS), np.nan),
         "peaks": 0,
         "origin": "",
         "found_group": 0,
@@ -66,10 +63,7 @@ def solved(
         "top_20": int(any(right)),
         "tight_1": int(right[0] and StructureMatcher(**TIGHT).fit(truth, first)),
         "rms_1": matcher.get_rms_dist(truth, first)[0] if right[0] else np.nan,
-        "distance": ranked[0].distance,
-        "lead": lead(ranked),
-        "unnamed": ranked[0].n_unnamed,
-        "faintest": faintest(ranked[0].trial.symbols),
+        **facts(ranked),
         "peaks": ranked[0].n_peaks,
         "origin": ranked[0].origin,
         "found_group": ranked[0].trial.template.space_group,

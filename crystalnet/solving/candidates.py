@@ -12,13 +12,9 @@ distance.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from crystalnet.errors import CrystalNetError
-from crystalnet.physics.tables import ATOMIC_NUMBERS
 from crystalnet.solving.frames import Frames
 from crystalnet.solving.refinement import LAST_STAGE, STAGES, Trial, refine
 from crystalnet.solving.templates import Template
@@ -34,12 +30,6 @@ def priced(distance: float, n_parameters: int, n_peaks: int) -> float:
     return math.log(max(distance, LEAST_DISTANCE)) + n_parameters * math.log(n_peaks) / n_peaks
 
 
-def faintest(symbols: Sequence[str]) -> float:
-    """What an atom of the lightest element scatters at low angles, Z^2, as a share of all the cell's."""
-    scattered = np.square([ATOMIC_NUMBERS[symbol] for symbol in symbols], dtype=float)
-    return float(scattered.min() / scattered.sum())
-
-
 @dataclass(frozen=True, eq=False)
 class Candidate:
     """A structure proposed for a pattern.
@@ -51,6 +41,7 @@ class Candidate:
         distance_wide: the same up to s = WIDE; peaks at high angles tell small shifts.
         n_peaks: of the pattern.
         n_unnamed: elements that nobody named, told from the intensities.
+        ideal: whether the pattern is without errors.
     """
 
     trial: Trial
@@ -59,11 +50,13 @@ class Candidate:
     distance_wide: float
     n_peaks: int
     n_unnamed: int = 0
+    ideal: bool = False
 
     @classmethod
     def of(cls, trial: Trial, origin: str, frames: Frames, n_unnamed: int = 0) -> Candidate:
         near, wide = (trial.distance(frames, highest) for highest in (MIDDLE, WIDE))
-        return cls(trial, origin, near, wide, len(frames.observed.s), n_unnamed)
+        observed = frames.observed
+        return cls(trial, origin, near, wide, len(observed.s), n_unnamed, observed.ideal)
 
     def changed(self, trial: Trial, frames: Frames) -> Candidate:
         """Another trial of the same origin."""

@@ -96,6 +96,11 @@ class Observed:
         return cls.of_peaks(peaks, wavelength, two_theta_range, exact=True)
 
     @property
+    def ideal(self) -> bool:
+        """Whether nothing is wrong and nothing missing: calculated peaks, none of them lost."""
+        return self.exact and self.weakest <= INTENSITY_TOLERANCE / 100
+
+    @property
     def peaks(self) -> Peaks:
         """Degrees, intensity with the Lorentz-polarisation factor, highest 100, and d in Å."""
         intensity = self.intensity * lp_factor(self.s, self.wavelength)

@@ -1,13 +1,14 @@
 r"""How sure an answer is, without knowing the truth.
 
-    p = 1 / (1 + exp(-w . x)),    x = (1, ln max(distance, 0.03), ln lead, unnamed, ln faintest)
+    p = 1 / (1 + exp(-w . x)),    x = (1, ln max(distance / error, 1), ln lead, unnamed, ln faintest)
 
-A right structure explains the pattern well and clearly better than any other. `lead` is how many times
-farther the best different structure lies, parameters counted (see `Candidate.score`); `unnamed` is how many
-elements nobody named: the more of them, the more structures explain a pattern; `faintest` is what an atom of
-the lightest element scatters, as a share of the whole cell's: hydrogen in a large cell can be anywhere and
-hardly shows. Weights are fitted on validation crystals under the disturbances of chapter 9 (see `fitted`),
-never on test crystals.
+A right structure explains the pattern well and clearly better than any other. `distance` counts from what
+errors of the measurement make, or where the pattern is ideal from what refinement leaves. `lead` is how many
+times farther the best different structure lies, parameters counted (see `Candidate.score`); `unnamed` is how
+many elements nobody named: the more of them, the more structures explain a pattern; `faintest` is what an
+atom of the lightest element scatters, as a share of the whole cell's: hydrogen in a large cell can be
+anywhere and hardly shows. Weights are fitted on validation crystals under the disturbances of chapter 9 (see
+`fitted`), never on test crystals.
 """
 
 from __future__ import annotations
@@ -19,16 +20,19 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 
 from crystalnet.physics.atoms import Atoms
+from crystalnet.physics.tables import ATOMIC_NUMBERS
 from crystalnet.solving.candidates import Candidate
 
+FACTS = ("distance", "lead", "unnamed", "faintest", "ideal")
 ERROR = 0.03  # distance that errors of measurement make, our choice: less says no more
+LEFT = 0.003  # distance of right structures from ideal patterns after refinement at most, our choice
 LARGEST_LEAD = 20.0  # our choice: more says no more
 ALONE = 3.0  # lead of a candidate without any other, our choice: nobody knows how far the next one is
 MOST_UNNAMED = 3  # our choice: more say no more
 CONFIDENT = 0.8  # probability from which on an answer is called confident, our choice
 COMPARED = 8  # candidates that are compared with the best, our choice
 # of 477 answers to validation crystals, 91 of them wrong; a test fits them anew to the rows in book/solved
-WEIGHTS = np.array([-2.091, -2.496, 1.274, -1.351, 0.789])
+WEIGHTS = np.array([6.045, -2.443, 1.092, -0.717, 0.597])
 
 
 def structure_of(atoms: Atoms) -> Structure:
@@ -56,12 +60,26 @@ def lead(candidates: Sequence[Candidate]) -> float:
     return float(np.clip(np.exp(candidates[1].score - candidates[0].score), 1, LARGEST_LEAD))
 
 
-def features(distance, lead, n_unnamed, faintest) -> np.ndarray:
-    """What the probability is computed from, (..., 5), of distances, leads, numbers and shares (...)."""
-    parts = (np.asarray(part, float) for part in (distance, lead, n_unnamed, faintest))
-    distance, lead, n_unnamed, faintest = parts
-    unity, unnamed = np.ones(distance.shape), np.minimum(n_unnamed, MOST_UNNAMED)
-    return np.stack([unity, np.log(np.maximum(distance, ERROR)), np.log(lead), unnamed, np.log(faintest)], -1)
+def faintest(symbols: Sequence[str]) -> float:
+    """What an atom of the lightest element scatters at low angles, Z^2, as a share of all the cell's."""
+    scattered = np.square([ATOMIC_NUMBERS[symbol] for symbol in symbols], dtype=float)
+    return float(scattered.min() / scattered.sum())
+
+
+def facts(candidates: Sequence[Candidate]) -> dict[str, float]:
+    """What the probability of the first of `distinct` candidates is computed from, by the names of FACTS."""
+    first = candidates[0]
+    ahead, share = lead(candidates), faintest(first.trial.symbols)
+    return dict(zip(FACTS, (first.distance, ahead, first.n_unnamed, share, int(first.ideal)), strict=True))
+
+
+def features(distance, lead, unnamed, faintest, ideal) -> np.ndarray:
+    """The x of each answer, (..., 5), from arrays of FACTS (...)."""
+    facts = (np.asarray(fact, float) for fact in (distance, lead, unnamed, faintest, ideal))
+    distance, lead, unnamed, faintest, ideal = facts
+    beyond = np.log(np.maximum(distance / np.where(ideal, LEFT, ERROR), 1))
+    unity, unnamed = np.ones(distance.shape), np.minimum(unnamed, MOST_UNNAMED)
+    return np.stack([unity, beyond, np.log(lead), unnamed, np.log(faintest)], -1)
 
 
 def probability(x: np.ndarray, weights: np.ndarray = WEIGHTS) -> np.ndarray:

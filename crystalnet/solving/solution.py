@@ -20,7 +20,7 @@ from crystalnet.library import load
 from crystalnet.physics.diffraction import Peaks
 from crystalnet.solving.alignment import indexed
 from crystalnet.solving.analogues import GOOD, analogues
-from crystalnet.solving.candidates import Candidate, faintest
+from crystalnet.solving.candidates import Candidate
 from crystalnet.solving.catalogue import Catalogue
 from crystalnet.solving.densities import PHASINGS, from_density
 from crystalnet.solving.frames import Frames
@@ -28,7 +28,7 @@ from crystalnet.solving.knowledge import Knowledge
 from crystalnet.solving.lattice import Cell
 from crystalnet.solving.observed import Observed
 from crystalnet.solving.peaks import PeakFit, fit_peaks
-from crystalnet.solving.ranking import CONFIDENT, distinct, features, lead, probability, structure_of
+from crystalnet.solving.ranking import CONFIDENT, distinct, facts, features, probability, structure_of
 from crystalnet.solving.templates import FAMILIES
 
 NETWORKS = {"cubic": "cubic-spectral", "hexagonal": "trigonal-spectral"}
@@ -174,9 +174,7 @@ def confidence(ranked: Sequence[Candidate]) -> float:
     """The probability that the first of `chosen` candidates is right; 0 if there is none."""
     if not ranked:
         return 0.0
-    first = ranked[0]
-    said = features(first.distance, lead(ranked), first.n_unnamed, faintest(first.trial.symbols))
-    return float(probability(said))
+    return float(probability(features(**facts(ranked))))
 
 
 def propose(
