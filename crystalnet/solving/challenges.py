@@ -22,7 +22,7 @@ from crystalnet.solving.knowledge import UNNAMED, Knowledge
 from crystalnet.solving.observed import Observed, lp_factor
 from crystalnet.solving.peaks import observed as peaks_of
 from crystalnet.solving.simulation import simulated
-from crystalnet.solving.solution import SOURCES
+from crystalnet.solving.solution import SOURCES, embedded
 from crystalnet.solving.templates import FAMILIES, Template
 
 CU_K_ALPHA = 1.5406  # Å
@@ -40,8 +40,9 @@ class Challenge:
         crystallite_nm: size of the crystallites, which broadens peaks.
         counts: of the highest peak, which sets the noise.
         composition: 'full', 'no_ratios', 'drop_element' (no ratios either, as in the paper), 'no_formula'.
-        withheld: from the catalogue: 'nothing', 'type' (amounts, space group and size of the crystal), or
-            'swap neighbours' (formulas that differ in one element).
+        withheld: from the catalogue: 'nothing', 'type' (amounts, space group and size of the crystal), 'swap
+            neighbours' (formulas that differ in one element), or 'training crystals', all of them: the
+            structure types that come with the package stay.
         sources: of candidates, asked in turn until one explains the pattern.
         impostor: what is given in the place of the crystal's own pattern or formula, so that no answer is
             right: 'formula', of another crystal; 'phases', the pattern of a mixture with another;
@@ -69,6 +70,7 @@ CHALLENGES = {
     "an element missing": Challenge(composition="drop_element"),
     "no composition": Challenge(composition="no_formula"),
     "no swap neighbour": Challenge(withheld="swap neighbours"),
+    "embedded types": Challenge(withheld="training crystals"),
     "type withheld": Challenge(withheld="type"),
     "type withheld, analogues": Challenge(withheld="type", sources=ANALOGUES),
     "type withheld, network": Challenge(withheld="type", sources=("network",)),
@@ -198,6 +200,8 @@ def remaining(crystal: Crystal, withheld: str, catalogue: Catalogue) -> Catalogu
     """The catalogue without what a challenge withholds."""
     if withheld == "nothing":
         return catalogue
+    if withheld == "training crystals":
+        return embedded()
     if withheld == "type":
         template = Template.of(crystal.atoms, crystal.material_id)
         return catalogue.without(lambda other: other.type == template.type)

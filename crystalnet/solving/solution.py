@@ -29,6 +29,7 @@ from crystalnet.solving.lattice import Cell
 from crystalnet.solving.observed import Observed
 from crystalnet.solving.peaks import PeakFit, fit_peaks
 from crystalnet.solving.ranking import CONFIDENT, distinct, facts, features, probability, structure_of
+from crystalnet.solving.structure_types import frequent_types
 from crystalnet.solving.templates import FAMILIES
 
 NETWORKS = {"cubic": "cubic-spectral", "hexagonal": "trigonal-spectral"}
@@ -222,7 +223,7 @@ def chosen(candidates: Sequence[Candidate], frames: Frames) -> list[Candidate]:
 @cache
 def embedded() -> Catalogue:
     """The structure types that come with the package."""
-    return Catalogue(library_crystals())
+    return Catalogue([*library_crystals(), *frequent_types()])
 
 
 @cache
