@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import NamedTuple, Self
 
 import pandas as pd
@@ -18,7 +19,7 @@ from crystalnet.model.checkpoints import load_weights
 from crystalnet.model.network import DensityNetwork
 from crystalnet.model.training import BEST, train
 from crystalnet.params import Params
-from crystalnet.provenance import code_digest, fingerprint, write_text
+from crystalnet.provenance import code_digest, write_text
 from crystalnet.results import read_table
 from crystalnet.settings import NO_NUMBERS
 
@@ -113,7 +114,7 @@ class Trainings(DataSets):
                 f" {', '.join(f'{key} ({model.settings.get(key)})' for key in other)}. Set these in model"
                 " as it has them, or begin with another."
             )
-        weights = fingerprint(library.path_of(name))
+        weights = sha256(library.path_of(name).read_bytes()).hexdigest()
         return Trained(model, pd.DataFrame(), {"network": name, "weights": weights})
 
     def varied(self, name: str) -> Self:
