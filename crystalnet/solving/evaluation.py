@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +52,6 @@ def evaluate(
     Raises:
         CrystalNetError: there are no such `patterns`.
     """
-    views = None if patterns == "exact" else _views(patterns, predictor.reads)
     table, device = [], next(predictor.parameters()).device if isinstance(predictor, nn.Module) else CPU
     for row in tqdm(rows, desc=name, unit="crystal", disable=not progress):
         crystal = store.crystals[row]
@@ -60,7 +59,10 @@ def evaluate(
             cmed_from_file(density_files[crystal.material_id], store.n) if density_files else store.cmed[row]
         )
         truth = torch.from_numpy(truth.astype(np.float32))
-        pattern = views(crystal) if views else getattr(store, predictor.reads)[row]
+        ideal = patterns == "exact"
+        pattern = (
+            getattr(store, predictor.reads)[row] if ideal else _spoilt(crystal, patterns, predictor.reads)
+        )
         composition = compositions[row]
         with torch.autocast(device.type, torch.bfloat16, enabled=mixed_precision):
             samples = predictor.predict(pattern, composition, n_samples, seed, store.n)
@@ -81,11 +83,12 @@ def evaluate(
     return pd.DataFrame(table)
 
 
-def _views(patterns: str, reads: str) -> Callable[[Crystal], np.ndarray]:
+@lru_cache(maxsize=4096)
+def _spoilt(crystal: Crystal, patterns: str, reads: str) -> np.ndarray:
+    """The view of a crystal under a challenge, kept for a second network: a peak search takes seconds."""
     from crystalnet.solving.challenges import challenge_of, view  # seconds that exact patterns do without
 
-    challenge = challenge_of(patterns)
-    return lambda crystal: view(crystal, challenge, reads)
+    return view(crystal, challenge_of(patterns), reads)
 
 
 def summary(table: pd.DataFrame) -> pd.Series:
