@@ -18,7 +18,7 @@ from crystalnet.provenance import code_digest
 from crystalnet.solving.attempts import solved
 from crystalnet.solving.catalogue import Catalogue
 from crystalnet.solving.challenges import challenge_of
-from crystalnet.solving.solution import NETWORKS
+from crystalnet.solving.solution import network_name
 from crystalnet.solving.templates import FAMILIES
 from crystalnet.trainings import Trainings
 
@@ -44,10 +44,11 @@ class Solvings(Trainings):
         """
         challenge = challenge_of(name)
         run = self.varied(UNSEEN) if challenge.withheld == "type" else self
-        asks = LEARNED.intersection(challenge.sources)  # the package's own network, unless that saw the types
-        network = None
-        if asks and run is not self:
-            network = {FAMILIES[system]: run.trained(system, "baseline").model.eval()}
+        family, network, asked = FAMILIES[system], None, None
+        if LEARNED.intersection(challenge.sources):
+            asked = network_name(family, challenge.pattern == "exact")
+            if run is not self:  # the package's own saw the types
+                network, asked = {family: run.trained(system, "baseline").model.eval()}, UNSEEN
         crystals = run.cleaned(system).splits[split]
         settings = self.params.solving
         order = np.random.default_rng(settings.seed).permutation(len(crystals))
@@ -57,7 +58,7 @@ class Solvings(Trainings):
             "split": split,
             "crystals": [crystal.material_id for crystal in crystals],
             "catalogue": len(run.cleaned(system).splits["train"]),
-            "network": (UNSEEN if network else NETWORKS.get(FAMILIES[system])) if asks else None,
+            "network": asked,
             "seconds": settings.seconds,
             "code": code_digest("physics", "data", "model", "solving"),
         }

@@ -16,6 +16,7 @@ GIVEN = {  # the first column of README's table of solved crystals
     "the same, one of the elements not named": "an element missing",
     "exact peaks, nothing of the composition": "no composition",
     "exact peaks, no neighbour by one element in the catalogue": "no swap neighbour",
+    "exact peaks, the structure types of the package as the catalogue": "embedded types",
     "simulated laboratory pattern, Cu, 10 to 120°": "laboratory, to 120 degrees",
     "the same, to 50°": "laboratory, to 50 degrees",
     "the same, to 120°, crystallites of 5 nm": "laboratory, 5 nm",

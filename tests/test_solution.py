@@ -1,10 +1,12 @@
 """solve from end to end, its report on disk, and challenges: small embedded crystals."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from pymatgen.analysis.structure_matcher import StructureMatcher
@@ -13,11 +15,14 @@ from pymatgen.io.vasp import Chgcar
 
 import crystalnet
 from crystalnet.challenge_rows import publish_challenges, read_challenges
+from crystalnet.data.canonical import canonical
 from crystalnet.data.crystals import crystal_from_structure
 from crystalnet.errors import CrystalNetError
+from crystalnet.library import available
 from crystalnet.params import Params
-from crystalnet.physics.density import n_electrons
+from crystalnet.physics.density import n_electrons, promolecule_cmed
 from crystalnet.physics.diffraction import powder_peaks
+from crystalnet.physics.symmetry import lattice_operations
 from crystalnet.physics.tables import valence
 from crystalnet.show.solved import auc, calibrated, challenge_table, features_of, who_solves, with_confidence
 from crystalnet.solving.attempts import solved
@@ -28,10 +33,11 @@ from crystalnet.solving.frames import Frames
 from crystalnet.solving.knowledge import Knowledge
 from crystalnet.solving.lattice import Cell, find_cells
 from crystalnet.solving.observed import Observed
+from crystalnet.solving.protocols import honest_score
 from crystalnet.solving.ranking import CONFIDENT, WEIGHTS, faintest, features, probability
 from crystalnet.solving.report import report, write_report
 from crystalnet.solving.simulation import simulated
-from crystalnet.solving.solution import Solution, embedded, solve
+from crystalnet.solving.solution import Solution, embedded, network_name, solve
 from crystalnet.solvings import Solvings
 
 SALT = Structure.from_spacegroup(225, Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
@@ -143,6 +149,28 @@ def test_atoms_come_out_of_the_network_s_density():
             found[0].trial.atoms.lattice, found[0].trial.atoms.symbols, found[0].trial.atoms.frac_coords
         ),
     )
+
+
+def test_the_network_answers_without_the_candidates(salt):
+    density, expected = replace(salt, candidates=[]).network_answer(30)
+    assert density.shape == (30, 30, 30) and CONFIDENT < expected <= 1
+    truth = canonical(crystal_from_structure(SALT, "salt").atoms)
+    pair = torch.from_numpy(promolecule_cmed(truth, 30)).float(), torch.from_numpy(density)
+    assert honest_score(*pair, lattice_operations(truth.lattice))["honest_ssim"] > CONFIDENT
+    for change, words in (
+        ({"knowledge": Knowledge.of_elements(["Na", "Cl"])}, "needs the whole formula"),
+        ({"cells": [salt.cells[0]._replace(family="tetragonal")]}, "no network for tetragonal cells"),
+    ):
+        with pytest.raises(CrystalNetError, match=words):
+            replace(salt, **change).network_answer()
+
+
+def test_measured_patterns_have_networks_of_their_own():
+    for family, system in (("cubic", "cubic"), ("hexagonal", "trigonal")):
+        names = network_name(family, exact=True), network_name(family, exact=False)
+        assert names == (f"{system}-spectral", f"{system}-laboratory")
+        assert set(names) <= set(available())
+    assert network_name("tetragonal", exact=True) is None
 
 
 # ------------------------------------------------------------------ challenges

@@ -92,9 +92,14 @@ def primitive(cell: Cell, centring: str) -> np.ndarray:
     return np.linalg.solve(linear.T, cell.lattice)
 
 
+def inputs_of(observed: Observed, knowledge: Knowledge) -> tuple[np.ndarray, np.ndarray]:
+    """What a network reads: the profile (768,) of the peaks and the composition (118,)."""
+    return log_profile(observed.peaks), composition_vector(Composition(knowledge.formula))
+
+
 def _answers(network: DensityNetwork, observed: Observed, knowledge: Knowledge, seed: int) -> torch.Tensor:
     """The network's answer and samples, (STARTS, n, n, n)."""
-    inputs = log_profile(observed.peaks), composition_vector(Composition(knowledge.formula))
+    inputs = inputs_of(observed, knowledge)
     samples = network.predict(*inputs, n_samples=STARTS - 1, seed=seed)
     return torch.cat([network.answer(*inputs)[None], samples])
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from pymatgen.core import Composition
 from tqdm.auto import tqdm
@@ -22,7 +23,7 @@ from crystalnet.solving.alignment import indexed
 from crystalnet.solving.analogues import GOOD, analogues
 from crystalnet.solving.candidates import Candidate
 from crystalnet.solving.catalogue import Catalogue
-from crystalnet.solving.densities import PHASINGS, from_density
+from crystalnet.solving.densities import PHASINGS, from_density, inputs_of
 from crystalnet.solving.frames import Frames
 from crystalnet.solving.knowledge import Knowledge
 from crystalnet.solving.lattice import Cell
@@ -32,7 +33,7 @@ from crystalnet.solving.ranking import CONFIDENT, distinct, facts, features, pro
 from crystalnet.solving.structure_types import frequent_types
 from crystalnet.solving.templates import FAMILIES
 
-NETWORKS = {"cubic": "cubic-spectral", "hexagonal": "trigonal-spectral"}
+NETWORKS = {"cubic": "cubic", "hexagonal": "trigonal"}  # family of cells to the crystals that ours know
 SIMPLIFIED = 6  # candidates whose higher symmetry is looked for, our choice
 SOURCES = ("analogues", "network", "phasing")
 
@@ -78,6 +79,22 @@ class Solution:
                 " larger catalogue."
             )
         return structure_of(self.candidates[0].trial.atoms)
+
+    def network_answer(self, n: int = 50) -> tuple[np.ndarray, float]:
+        """What the network makes of peaks and formula, without lattice and candidates: its density (n, n, n)
+        in the canonical primitive cell, e/Å^3, and the SSIM that it expects to reach.
+
+        Raises:
+            CrystalNetError: the formula is not known whole, or there is no network for such a cell.
+        """
+        if not self.knowledge.is_complete:
+            raise CrystalNetError(f"{self.name}: a network needs the whole formula. Give it to solve.")
+        if not (name := network_name(self.cells[0].family, self.observed.exact)):
+            raise CrystalNetError(
+                f"{self.name}: there is no network for {self.cells[0].family} cells. Use the candidates."
+            )
+        inputs = inputs_of(self.observed, self.knowledge)
+        return trained(name).answer(*inputs, n).numpy(), trained(name).expected_similarity(*inputs)
 
     def table(self) -> pd.DataFrame:
         """A row a candidate."""
@@ -205,9 +222,9 @@ def propose(
         return []
     family = cells[0].family
     if network is None and source != "random":
-        if family not in NETWORKS:
+        if not (name := network_name(family, frames.observed.exact)):
             return []
-        network = trained(NETWORKS[family])
+        network = trained(name)
     cells = [cell for cell in cells if cell.family == family]
     return from_density(
         frames, knowledge, cells, catalogue, network, ways=(source,), seconds=seconds, seed=seed
@@ -218,6 +235,13 @@ def chosen(candidates: Sequence[Candidate], frames: Frames) -> list[Candidate]:
     """Candidates ranked, the best in their highest symmetry, without repetitions."""
     ranked = sorted(candidates, key=lambda one: one.score)
     return distinct([one.simplified(frames) for one in ranked[:SIMPLIFIED]] + ranked[SIMPLIFIED:])
+
+
+def network_name(family: str, exact: bool) -> str | None:
+    """The package's network for cells of a family: for ideal patterns, or for measured ones; None without."""
+    if family not in NETWORKS:
+        return None
+    return f"{NETWORKS[family]}-{'spectral' if exact else 'laboratory'}"
 
 
 @cache
