@@ -294,4 +294,4 @@ def test_impostors_of_the_test_set_are_hardly_ever_confident():
     kept, _ = read_challenges()
     impostors = kept[kept["challenge"].map(is_impostor) & (kept["split"] == "test")]
     assert len(impostors) >= 100 and not impostors["top_1"].any()
-    assert (with_confidence(impostors, WEIGHTS)["confidence"] >= CONFIDENT).mean() < 0.02
+    assert (with_confidence(impostors, WEIGHTS)["confidence"] >= CONFIDENT).mean() < 0.03
