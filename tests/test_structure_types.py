@@ -2,7 +2,6 @@
 
 import gzip
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +16,6 @@ from crystalnet.solving.templates import Template
 
 ENTRIES = {entry["name"]: entry for entry in yaml.safe_load(FILE.read_text())}
 TYPES = {crystal.material_id: crystal for crystal in frequent_types()}
-REAL = Path("../shared/data/structures/paper_split.jsonl.gz")
 
 
 @pytest.mark.parametrize("name", ENTRIES)
@@ -38,13 +36,12 @@ def test_every_type_is_a_template_that_the_library_lacks():
     assert {template.name for key in keys for template in embedded().types[key]} == ours
 
 
-@pytest.mark.skipif(not REAL.exists(), reason="needs the paper's crystals")
-def test_real_crystals_are_of_each_type():
+def test_real_crystals_are_of_each_type(shared_data):
     """Of the crystals with a type's amounts, space group and size some match it, with any elements."""
     some, matcher = {}, StructureMatcher()
     wanted = {structure_type(crystal): [] for crystal in TYPES.values()}
     wanted = {(group, size): [] for _, group, size in wanted}
-    with gzip.open(REAL, "rt") as file:
+    with gzip.open(shared_data / "data" / "structures" / "paper_split.jsonl.gz", "rt") as file:
         for line in file:
             record = json.loads(line)
             place = record["spacegroup"], len(record["species"])
