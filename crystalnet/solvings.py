@@ -18,7 +18,7 @@ from crystalnet.provenance import code_digest
 from crystalnet.solving.attempts import solved
 from crystalnet.solving.catalogue import Catalogue
 from crystalnet.solving.challenges import challenge_of
-from crystalnet.solving.solution import network_name
+from crystalnet.solving.pretrained import network_name
 from crystalnet.solving.templates import FAMILIES
 from crystalnet.trainings import Trainings
 

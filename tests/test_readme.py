@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from crystalnet.challenge_rows import read_challenges
+from crystalnet.show.solved import with_confidence
 from crystalnet.solving.challenges import is_impostor
+from crystalnet.solving.ranking import CONFIDENT, WEIGHTS
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 GIVEN = {  # the first column of README's table of solved crystals
@@ -51,3 +53,6 @@ def test_impostors():
     kept, _ = read_challenges()
     tested = (kept["split"] == "test") & kept["challenge"].map(is_impostor)
     assert f"Of {tested.sum()} patterns that no answer fits" in README
+    judged = with_confidence(kept[tested], WEIGHTS)
+    fooled = judged.loc[judged["confidence"] >= CONFIDENT, "formula"]
+    assert f"CsCl's type ({', '.join(fooled)})" in " ".join(README.split())

@@ -33,11 +33,12 @@ from crystalnet.solving.frames import Frames
 from crystalnet.solving.knowledge import Knowledge
 from crystalnet.solving.lattice import Cell, find_cells
 from crystalnet.solving.observed import Observed
+from crystalnet.solving.pretrained import network_name
 from crystalnet.solving.protocols import honest_score
 from crystalnet.solving.ranking import CONFIDENT, WEIGHTS, faintest, features, probability
 from crystalnet.solving.report import report, write_report
 from crystalnet.solving.simulation import simulated
-from crystalnet.solving.solution import Solution, embedded, network_name, solve
+from crystalnet.solving.solution import Solution, embedded, solve
 from crystalnet.solvings import Solvings
 
 SALT = Structure.from_spacegroup(225, Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])

@@ -9,7 +9,6 @@ import yaml
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Composition, Lattice, Structure
 
-from crystalnet.data.leakage import structure_type
 from crystalnet.solving.solution import embedded
 from crystalnet.solving.structure_types import FILE, frequent_types
 from crystalnet.solving.templates import Template
@@ -38,24 +37,22 @@ def test_every_type_is_a_template_that_the_library_lacks():
 
 def test_real_crystals_are_of_each_type(shared_data):
     """Of the crystals with a type's amounts, space group and size some match it, with any elements."""
-    some, matcher = {}, StructureMatcher()
-    wanted = {structure_type(crystal): [] for crystal in TYPES.values()}
-    wanted = {(group, size): [] for _, group, size in wanted}
-    with gzip.open(shared_data / "data" / "structures" / "paper_split.jsonl.gz", "rt") as file:
-        for line in file:
-            record = json.loads(line)
-            place = record["spacegroup"], len(record["species"])
-            if len(wanted.get(place, [None] * 400)) < 400:
-                wanted[place].append(record)
+    names = {_type(crystal.structure, crystal.space_group): [] for crystal in TYPES.values()}
     for name, crystal in TYPES.items():
-        amounts = sorted(crystal.composition.reduced_composition.values())
-        for record in wanted[crystal.space_group, len(crystal.structure)]:
-            if (
-                name in some
-                or sorted(Composition("".join(record["species"])).reduced_composition.values()) != amounts
-            ):
+        names[_type(crystal.structure, crystal.space_group)].append(name)
+    found, matcher = set(), StructureMatcher()
+    with gzip.open(shared_data / "data" / "structures" / "paper_split.jsonl.gz", "rt") as file:
+        for record in map(json.loads, file):
+            size = len(record["species"])
+            if record["spacegroup"] not in {group for _, group, n in names if n == size}:
                 continue
-            other = Structure(Lattice(record["lattice"]), record["species"], record["frac_coords"])
-            if matcher.fit_anonymous(crystal.structure, other):
-                some[name] = other.formula
-    assert set(some) == set(TYPES)
+            structure = Structure(Lattice(record["lattice"]), record["species"], record["frac_coords"])
+            for name in names.get(_type(structure, record["spacegroup"]), ()):
+                if name not in found and matcher.fit_anonymous(TYPES[name].structure, structure):
+                    found.add(name)
+    assert found == set(TYPES)
+
+
+def _type(structure: Structure, group: int) -> tuple:
+    amounts = structure.composition.reduced_composition.values()
+    return tuple(sorted(amounts)), group, len(structure)

@@ -59,10 +59,10 @@ def evaluate(
             cmed_from_file(density_files[crystal.material_id], store.n) if density_files else store.cmed[row]
         )
         truth = torch.from_numpy(truth.astype(np.float32))
-        ideal = patterns == "exact"
-        pattern = (
-            getattr(store, predictor.reads)[row] if ideal else _spoilt(crystal, patterns, predictor.reads)
-        )
+        if patterns == "exact":
+            pattern = getattr(store, predictor.reads)[row]
+        else:
+            pattern = _spoilt(crystal, patterns, predictor.reads)
         composition = compositions[row]
         with torch.autocast(device.type, torch.bfloat16, enabled=mixed_precision):
             samples = predictor.predict(pattern, composition, n_samples, seed, store.n)

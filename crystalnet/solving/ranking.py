@@ -75,8 +75,8 @@ def facts(candidates: Sequence[Candidate]) -> dict[str, float]:
 
 def features(distance, lead, unnamed, faintest, ideal) -> np.ndarray:
     """The x of each answer, (..., 5), from arrays of FACTS (...)."""
-    facts = (np.asarray(fact, float) for fact in (distance, lead, unnamed, faintest, ideal))
-    distance, lead, unnamed, faintest, ideal = facts
+    arrays = (np.asarray(fact, float) for fact in (distance, lead, unnamed, faintest, ideal))
+    distance, lead, unnamed, faintest, ideal = arrays
     beyond = np.log(np.maximum(distance / np.where(ideal, LEFT, ERROR), 1))
     unity, unnamed = np.ones(distance.shape), np.minimum(unnamed, MOST_UNNAMED)
     return np.stack([unity, beyond, np.log(lead), unnamed, np.log(faintest)], -1)

@@ -17,7 +17,6 @@ from crystalnet.data.crystals import CRYSTAL_SYSTEMS
 from crystalnet.data.measured import Measured, read_pattern, wavelength_of
 from crystalnet.data.prototypes import library_crystals
 from crystalnet.errors import CrystalNetError
-from crystalnet.library import load
 from crystalnet.physics.diffraction import Peaks
 from crystalnet.solving.alignment import indexed
 from crystalnet.solving.analogues import GOOD, analogues
@@ -29,11 +28,11 @@ from crystalnet.solving.knowledge import Knowledge
 from crystalnet.solving.lattice import Cell
 from crystalnet.solving.observed import Observed
 from crystalnet.solving.peaks import PeakFit, fit_peaks
+from crystalnet.solving.pretrained import network_name, trained
 from crystalnet.solving.ranking import CONFIDENT, distinct, facts, features, probability, structure_of
 from crystalnet.solving.structure_types import frequent_types
 from crystalnet.solving.templates import FAMILIES
 
-NETWORKS = {"cubic": "cubic", "hexagonal": "trigonal"}  # family of cells to the crystals that ours know
 SIMPLIFIED = 6  # candidates whose higher symmetry is looked for, our choice
 SOURCES = ("analogues", "network", "phasing")
 
@@ -237,23 +236,10 @@ def chosen(candidates: Sequence[Candidate], frames: Frames) -> list[Candidate]:
     return distinct([one.simplified(frames) for one in ranked[:SIMPLIFIED]] + ranked[SIMPLIFIED:])
 
 
-def network_name(family: str, exact: bool) -> str | None:
-    """The package's network for cells of a family: for ideal patterns, or for measured ones; None without."""
-    if family not in NETWORKS:
-        return None
-    return f"{NETWORKS[family]}-{'spectral' if exact else 'laboratory'}"
-
-
 @cache
 def embedded() -> Catalogue:
     """The structure types that come with the package."""
     return Catalogue([*library_crystals(), *frequent_types()])
-
-
-@cache
-def trained(name: str):
-    """A network of the package, loaded once."""
-    return load(name)
 
 
 def _observed(pattern, wavelength) -> tuple[str, Observed, PeakFit | None]:
