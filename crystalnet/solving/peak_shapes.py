@@ -12,7 +12,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import least_squares
+
+from crystalnet.solving.descent import descended
 
 ALONE = 4.0  # full widths between peaks that are fitted apart, our choice
 TOGETHER = 16  # peaks fitted at once, at most: time grows with the cube
@@ -20,6 +21,8 @@ FLANK = 3.0  # full widths beside a peak that take part in its fit
 REACH = 30.0  # full widths over which a curve is drawn
 WIDTH_SCATTER = 0.15  # of the logarithms of widths about the expected one, our choice: strain, faults
 LORENTZIAN_SCATTER = 0.2  # likewise, of the Lorentzian part
+STEPS = 25  # of a fit, at most
+ENOUGH = 1e-4  # relative gain at which a fit ends, our choice
 
 Lines = tuple[
     tuple[float, float], ...
@@ -128,21 +131,19 @@ def _fitted_group(x, net, noise, start: Shapes, lines: Lines) -> tuple[Shapes, f
             start.expected * np.exp(p[2 * n : 3 * n]),
         )
 
-    def model(p):
-        area, centre, width = unpacked(p)
-        value = np.zeros((len(x), n))
-        slopes = np.zeros((3, len(x), n))
-        for ratio, part in lines:
-            place, moved = places_of_line(centre, ratio)
-            shape, by_centre, by_width, by_share = _with_slopes(x[:, None] - place, width, p[3 * n])
-            value += part * shape
-            slopes += part * np.stack([by_centre * moved, by_width, by_share])
-        return value, slopes, area
+    ratio, part = (column[:, None] for column in np.array(lines).T)
 
-    def residuals(p):
-        value, _, area = model(p)
+    def together(curves, part=part):
+        return (part[:, None] * curves).sum(0)
+
+    def left(p):
+        area, centre, width = unpacked(p)
+        place, moved = places_of_line(centre, ratio)
+        # (L, N, P) each
+        value, *by_shape = _with_slopes(x[:, None] - place[:, None], width, p[3 * n])
+        value = together(value)
         base = level * (p[3 * n + 1] + p[3 * n + 2] * (x - middle) / span)
-        return np.concatenate(
+        residual = np.concatenate(
             [
                 (value @ area + base - net) / noise,
                 p[2 * n : 3 * n] / WIDTH_SCATTER,
@@ -150,25 +151,26 @@ def _fitted_group(x, net, noise, start: Shapes, lines: Lines) -> tuple[Shapes, f
             ]
         )
 
-    def jacobian(p):
-        value, (by_centre, by_width, by_share), area = model(p)
-        slopes = np.zeros((len(x) + n + 1, 3 * n + 3))
-        slopes[: len(x)] = (
-            np.column_stack(
-                [
-                    value * scale,
-                    by_centre * area * start.width,
-                    by_width * area,
-                    by_share @ area,
-                    np.full(len(x), level),
-                    level * (x - middle) / span,
-                ]
-            )
-            / noise[:, None]
-        )
-        slopes[len(x) : len(x) + n, 2 * n : 3 * n] = np.eye(n) / WIDTH_SCATTER
-        slopes[-1, 3 * n] = 1 / LORENTZIAN_SCATTER
-        return slopes
+        def slopes():
+            by_centre, by_width, by_share = by_shape
+            by = np.zeros((len(x) + n + 1, 3 * n + 3))
+            by[: len(x), :n] = value * scale
+            by[: len(x), n : 2 * n] = together(by_centre, part * moved) * (area * start.width)
+            by[: len(x), 2 * n : 3 * n] = together(by_width) * area
+            by[: len(x), 3 * n] = together(by_share) @ area
+            by[: len(x), 3 * n + 1] = level
+            by[: len(x), 3 * n + 2] = level * (x - middle) / span
+            by[: len(x)] /= noise[:, None]
+            by[len(x) : len(x) + n, 2 * n : 3 * n] = np.eye(n) / WIDTH_SCATTER
+            by[-1, 3 * n] = 1 / LORENTZIAN_SCATTER
+            return by
+
+        def free():  # parameters that press against their bounds are constants to the others
+            by = slopes()
+            uphill = residual @ by
+            return by * ~(((p <= low) & (uphill > 0)) | ((p >= high) & (uphill < 0)))
+
+        return residual, free
 
     wide = math.log(3)  # the first guess of the usual width may be off by this, our choice
     p = np.concatenate(
@@ -182,22 +184,24 @@ def _fitted_group(x, net, noise, start: Shapes, lines: Lines) -> tuple[Shapes, f
     low = np.concatenate([np.zeros(n), np.full(n, -1), np.full(n, -wide), [0, -np.inf, -np.inf]])
     high = np.concatenate([np.full(n, np.inf), np.full(n, 1), np.full(n, wide), [1, np.inf, np.inf]])
     p[:n] = np.maximum(p[:n], 1e-6)
-    found = least_squares(residuals, p, jacobian, (low, high), xtol=1e-5, ftol=1e-4, max_nfev=25)
-    area, centre, width = unpacked(found.x)
-    variance = np.maximum(np.diag(np.linalg.pinv(found.jac.T @ found.jac)), 0)
+    p = descended(p, left, lambda p, step: np.clip(p + step, low, high), STEPS, ENOUGH)
+    residual, slopes = left(p)
+    by = slopes()
+    area, centre, width = unpacked(p)
+    variance = np.maximum(np.diag(np.linalg.pinv(by.T @ by)), 0)
     # no peak is quite a pseudo-Voigt: errors grow by what the fit leaves at the peak itself
-    squares = found.fun[: len(x), None] ** 2
+    squares = residual[: len(x), None] ** 2
     near = np.abs(x[:, None] - centre) < width
-    left = np.sqrt(np.maximum((squares * near).sum(0) / np.maximum(near.sum(0), 1), 1))
-    centre_error = left * np.sqrt(variance[n : 2 * n]) * start.width
-    area_error = left * np.sqrt(variance[:n]) * scale
+    misfit = np.sqrt(np.maximum((squares * near).sum(0) / np.maximum(near.sum(0), 1), 1))
+    centre_error = misfit * np.sqrt(variance[n : 2 * n]) * start.width
+    area_error = misfit * np.sqrt(variance[:n]) * scale
     shapes = Shapes(
         centre,
         area,
         width,
         start.expected,
-        np.full(n, found.x[3 * n]),
+        np.full(n, p[3 * n]),
         centre_error,
         area_error,
     )
-    return shapes, 2 * found.cost
+    return shapes, float(residual @ residual)

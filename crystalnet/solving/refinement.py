@@ -4,7 +4,7 @@ Least squares of square roots, so that the many weak peaks count: minimised is, 
 
     \sum (sqrt(k y + e) - sqrt(y_measured + e))^2,     k such that both curves hold the same intensity,
 
-by Levenberg and Marquardt's method with exact derivatives. It begins at low angles, where a wrong coordinate
+by `descent` with exact derivatives. It begins at low angles, where a wrong coordinate
 is wrong by a small part of a wave, and goes up. Movements keep the space group (see `Template.freedom`).
 """
 
@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from crystalnet.physics.atoms import Atoms
+from crystalnet.solving.descent import Left, descended
 from crystalnet.solving.frames import Frame, Frames
 from crystalnet.solving.templates import Template
 
@@ -86,27 +87,17 @@ def refine(
 
 
 def _stage(trial: Trial, frames: Frames, highest: float, n_steps: int, lattice: bool, thermal: bool) -> Trial:
-    damping = 1e-2
-    residual, slopes = _residual(trial, _frame(trial, frames, highest, lattice), lattice, thermal)
-    for _ in range(n_steps):
-        cost = residual @ residual
-        normal, gradient = slopes.T @ slopes, slopes.T @ residual
-        scale = np.diag(normal) + 1e-9 * np.trace(normal) + 1e-12
-        for _ in range(4):
-            step = -np.linalg.solve(normal + damping * np.diag(scale), gradient)
-            moved = _moved(trial, step, lattice, thermal)
-            frame = _frame(moved, frames, highest, lattice)
-            new_residual, _ = _residual(moved, frame, lattice, thermal, with_slopes=False)
-            if new_residual @ new_residual < cost:
-                break
-            damping *= 6
-        else:
-            return trial
-        trial, damping = moved, max(damping / 5, 1e-5)
-        if np.abs(step).max() < SMALLEST_STEP or cost - new_residual @ new_residual < ENOUGH * cost:
-            return trial
-        residual, slopes = _residual(trial, frame, lattice, thermal)
-    return trial
+    def placed(trial: Trial) -> tuple[Trial, Frame]:
+        return trial, _frame(trial, frames, highest, lattice)
+
+    return descended(
+        placed(trial),
+        lambda now: _left(*now, lattice, thermal),
+        lambda now, step: placed(_moved(now[0], step, lattice, thermal)),
+        n_steps,
+        ENOUGH,
+        SMALLEST_STEP,
+    )[0]
 
 
 def _frame(trial: Trial, frames: Frames, highest: float, lattice: bool) -> Frame:
@@ -135,9 +126,8 @@ def _strains(family: str) -> np.ndarray:
     return np.array([[1, 1, 1]] if family == "cubic" else [[1, 1, 0], [0, 0, 1]], float)
 
 
-def _residual(trial: Trial, frame: Frame, lattice: bool, thermal: bool, with_slopes: bool = True):
-    """Differences of the bent square roots (n,), and their derivatives by the parameters (n, P)."""
-    template, observed = trial.template, frame.observed
+def _left(trial: Trial, frame: Frame, lattice: bool, thermal: bool) -> Left:
+    """Differences of the bent square roots (n,), and what gives their derivatives (n, P)."""
     f = np.stack([frame.form_factor(symbol) for symbol in trial.symbols], axis=1)
     parts = f * frame.waves(trial.frac_coords)
     amplitude = parts.sum(1)
@@ -149,26 +139,31 @@ def _residual(trial: Trial, frame: Frame, lattice: bool, thermal: bool, with_slo
     measured = frame.measured**2
     scale = measured.sum() / max(curve.sum(), 1e-30)
     root = np.sqrt(scale * curve + floor)
-    residual = root - np.sqrt(measured + floor)
-    if not with_slopes:
-        return residual, None
-    columns = []
-    if template.freedom.shape[2]:
-        # d|F|^2 = 2 Re(F* dF), and d (sqrt(I) - hidden)^2 = visible dI, with the hidden amplitude as it is
-        turned = -4 * np.pi * (weight * visible)[:, None] * (amplitude.conj()[:, None] * parts).imag
-        by_axis = [frame.hkl[:, i, None] * (turned @ template.freedom[:, i]) for i in range(3)]
-        columns.append(frame.smearing @ sum(by_axis))
-    if lattice:
-        reciprocal = np.linalg.inv(trial.lattice).T
-        g = frame.hkl @ reciprocal
-        slope = observed.smearing(frame.s, frame.n, order=1)
-        for strain in _strains(template.family):
-            # the reciprocal vectors of longer axes shrink: ds = -g . (shrunk part of g) / 4 s
-            shrunk = (frame.hkl * strain) @ reciprocal
-            by_length = -(g * shrunk).sum(1) / (4 * frame.s)
-            columns.append((slope @ (intensity * visible**2 * by_length))[:, None])
-    if thermal:
-        columns.append((frame.smearing @ (-2 * frame.s**2 * intensity * visible))[:, None])
-    slopes = np.concatenate(columns, axis=1)
-    rescaled = scale * (slopes - np.outer(curve, slopes.sum(0)) / max(curve.sum(), 1e-30))
-    return residual, rescaled / (2 * root[:, None])
+
+    def slopes() -> np.ndarray:
+        columns = []
+        if trial.n_free:
+            # d|F|^2 = 2 Re(F* dF), and d (sqrt(I) - hidden)^2 = visible dI: the hidden amplitude stays
+            turned = -4 * np.pi * (weight * visible)[:, None] * (amplitude.conj()[:, None] * parts).imag
+            by_axis = [frame.hkl[:, i, None] * (turned @ trial.template.freedom[:, i]) for i in range(3)]
+            columns.append(frame.smearing @ sum(by_axis))
+        if lattice:
+            columns.append(_by_lengths(frame, trial.lattice, trial.template.family, intensity * visible**2))
+        if thermal:
+            columns.append((frame.smearing @ (-2 * frame.s**2 * intensity * visible))[:, None])
+        by = np.concatenate(columns, axis=1)
+        rescaled = scale * (by - np.outer(curve, by.sum(0)) / max(curve.sum(), 1e-30))
+        return rescaled / (2 * root[:, None])
+
+    return root - np.sqrt(measured + floor), slopes
+
+
+def _by_lengths(frame: Frame, lattice: np.ndarray, family: str, intensity: np.ndarray) -> np.ndarray:
+    """Derivatives of the curve by the logarithm of each free length (n, lengths)."""
+    reciprocal = np.linalg.inv(lattice).T
+    g = frame.hkl @ reciprocal
+    slope = frame.observed.smearing(frame.s, frame.n, order=1)
+    # the reciprocal vectors of longer axes shrink: ds = -g . (shrunk part of g) / 4 s
+    shrunk = [(frame.hkl * strain) @ reciprocal for strain in _strains(family)]
+    by_length = [-(g * part).sum(1) / (4 * frame.s) for part in shrunk]
+    return np.stack([slope @ (intensity * by) for by in by_length], axis=1)
