@@ -141,7 +141,7 @@ def test_atoms_come_out_of_the_network_s_density():
     """Rock salt is among what every network learns first."""
     observed = Observed.of_structure(SALT)
     found = from_density(
-        Frames(observed), Knowledge.of_formula("NaCl"), find_cells(observed, "cubic"), embedded(),
+        Frames(observed), Knowledge.of_formula("NaCl"), find_cells(observed, "cubic"),
         crystalnet.load("cubic-spectral"), ways=("network",),
     )  # fmt: skip
     assert StructureMatcher().fit(

@@ -23,6 +23,7 @@ from crystalnet.solving.lattice import Cell
 from crystalnet.solving.naming import completions, named
 from crystalnet.solving.refinement import LAST_STAGE, STAGES, Trial, refine
 from crystalnet.solving.templates import Template
+from crystalnet.solving.volumes import fills
 
 ALIKE, AT_RANDOM = 5, 2  # templates of a type with free coordinates: most alike, and drawn; our choice
 SCREENED = 40  # candidates that the low angles leave, our choice
@@ -123,7 +124,7 @@ def _screened(frames, knowledge, cells, catalogue, system, rng, deadline) -> lis
         if time.perf_counter() > deadline:
             break
         volume = cell.volume / template.n_points
-        allowed = [told for _, told in fillings if catalogue.fills(_amounts(template, told), volume)]
+        allowed = [told for _, told in fillings if fills(_amounts(template, told), volume)]
         complete = [(k, filling) for k, told in enumerate(allowed) for filling in completions(told)]
         if not complete:
             continue

@@ -21,7 +21,6 @@ from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.profiles import log_profile
 from crystalnet.solving.atoms import atoms_from_density, pattern_distance
 from crystalnet.solving.candidates import Candidate
-from crystalnet.solving.catalogue import Catalogue
 from crystalnet.solving.frames import Frames
 from crystalnet.solving.groups import space_groups
 from crystalnet.solving.knowledge import Knowledge
@@ -30,6 +29,7 @@ from crystalnet.solving.observed import Observed
 from crystalnet.solving.phasing import phase
 from crystalnet.solving.refinement import LAST_STAGE, STAGES, Trial, refine
 from crystalnet.solving.templates import Template
+from crystalnet.solving.volumes import fills, usual_volume
 
 STARTS = 4  # of each phasing; the network's answer and three samples; our choice
 PHASINGS = {"phasing": (2, 2), "seeded": (STARTS, 0), "random": (0, STARTS)}  # starts: network, random
@@ -44,7 +44,6 @@ def from_density(
     frames: Frames,
     knowledge: Knowledge,
     cells: Sequence[Cell],
-    catalogue: Catalogue,
     network: DensityNetwork | None,
     *,
     ways: Sequence[str] = ("network", "phasing"),
@@ -57,7 +56,6 @@ def from_density(
         frames: of the measurement.
         knowledge: a complete composition: without one no map says which atoms are which.
         cells: that explain the peaks, the best first.
-        catalogue: knows the volumes of elements.
         network: trained on canonical cells of profiles; None for random starts.
         ways: 'network' takes the atoms of the network's density as they are; the PHASINGS iterate with the
             measured amplitudes: 'seeded' begins with the network's phases, 'random' with random ones, and
@@ -68,7 +66,7 @@ def from_density(
     observed, deadline = frames.observed, time.perf_counter() + seconds
     seeds = None if network is None else _answers(network, observed, knowledge, seed)
     found: list[tuple[float, Atoms, str]] = []
-    for lattice, counts in _contents(observed, knowledge, cells, catalogue):
+    for lattice, counts in _contents(observed, knowledge, cells):
         if "network" in ways and seeds is not None:
             for atoms in atoms_from_density(seeds[0].numpy(), lattice, counts):
                 found.append((pattern_distance(atoms, observed), atoms, "network"))
@@ -105,10 +103,10 @@ def _answers(network: DensityNetwork, observed: Observed, knowledge: Knowledge, 
 
 
 def _contents(
-    observed: Observed, knowledge: Knowledge, cells: Sequence[Cell], catalogue: Catalogue
+    observed: Observed, knowledge: Knowledge, cells: Sequence[Cell]
 ) -> list[tuple[np.ndarray, Mapping[str, int]]]:
     """Primitive lattices with the atoms that they may hold, the likeliest first."""
-    unit, each = knowledge.formula, catalogue.volume(knowledge.formula)
+    unit, each = knowledge.formula, usual_volume(knowledge.formula)
     offers = []
     for place, cell in enumerate(cells):
         for centring in centrings(cell, observed):
@@ -117,7 +115,7 @@ def _contents(
             for units in {max(1, round(volume / each)), max(1, int(volume / each))}:
                 misfit = abs(np.log(volume / (units * each)))
                 counts = {element: n * units for element, n in unit.items()}
-                if catalogue.fills(counts, volume) and sum(counts.values()) <= MOST_ATOMS:
+                if fills(counts, volume) and sum(counts.values()) <= MOST_ATOMS:
                     offers.append((place + 5 * misfit, lattice, counts))
     offers.sort(key=lambda offer: offer[0])
     return [offer[1:] for offer in offers[:CONTENTS]]

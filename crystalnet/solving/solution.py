@@ -225,9 +225,7 @@ def propose(
             return []
         network = trained(name)
     cells = [cell for cell in cells if cell.family == family]
-    return from_density(
-        frames, knowledge, cells, catalogue, network, ways=(source,), seconds=seconds, seed=seed
-    )
+    return from_density(frames, knowledge, cells, network, ways=(source,), seconds=seconds, seed=seed)
 
 
 def chosen(candidates: Sequence[Candidate], frames: Frames) -> list[Candidate]:
