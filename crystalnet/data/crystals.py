@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,6 +15,8 @@ from crystalnet.data.checks import checked_atoms
 from crystalnet.errors import CrystalNetError
 from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.tables import ATOMIC_NUMBERS, SYMBOLS
+
+logging.getLogger("moyo").setLevel(logging.ERROR)  # it warns of wide tolerances, which solvers try on purpose
 
 SYMPREC = 0.01  # Å, pymatgen's default; the rounding of a CIF (1/3 as 0.333) stays below it in small cells
 
