@@ -85,7 +85,7 @@ def answers(truth, catalogue, knowledge, family):
 def test_an_analogue_with_other_elements_cell_and_coordinates_is_found(catalogue, truth, family):
     found, right, _ = answers(truth, catalogue, Knowledge.of_formula(truth.formula), family)
     assert right and found[0].distance < 0.02 and found[0].origin.startswith("analogue of")
-    assert lead(found) >= 1 and features(**facts(found)).shape == (5,)
+    assert lead(found) >= 1 and features(**facts(found)).shape == (8,)
     without_ratios = Knowledge.of_elements(sorted(set(truth.atoms.symbols.tolist())))
     assert answers(truth, catalogue, without_ratios, family)[1]
 

@@ -64,7 +64,7 @@ def amplitude_curves(
 
 
 def features_of(rows: pd.DataFrame) -> np.ndarray:
-    """`ranking.features` of rows that have an answer, (N, 5)."""
+    """`ranking.features` of rows that have an answer, (N, 8)."""
     return features(*(rows[name] for name in FACTS))
 
 

@@ -33,8 +33,8 @@ def solved(
     Returns:
         material_id, formula, space_group, atoms, top_1, top_5, top_20 (StructureMatcher's defaults), tight_1,
         rms_1 (its root mean square displacement, nan if not right), what `ranking.facts` says of the first
-        answer (nan without one), peaks (of the pattern), origin, found_group, seconds, outcome ('answer', 'no
-        cell', 'no peaks', 'no candidate').
+        answer (nan without one), origin, found_group, seconds, outcome ('answer', 'no cell', 'no peaks', 'no
+        candidate').
     """
     row = {
         "material_id": crystal.material_id,
@@ -43,7 +43,6 @@ def solved(
         "atoms": len(crystal.atoms.symbols),
         **dict.fromkeys(("top_1", "top_5", "top_20", "tight_1"), 0),
         **dict.fromkeys(("rms_1", *FACTS), np.nan),
-        "peaks": 0,
         "origin": "",
         "found_group": 0,
     }
@@ -64,7 +63,6 @@ def solved(
         "tight_1": int(right[0] and StructureMatcher(**TIGHT).fit(truth, first)),
         "rms_1": matcher.get_rms_dist(truth, first)[0] if right[0] else np.nan,
         **facts(ranked),
-        "peaks": ranked[0].n_peaks,
         "origin": ranked[0].origin,
         "found_group": ranked[0].trial.template.space_group,
     }

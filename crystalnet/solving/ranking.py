@@ -1,18 +1,23 @@
 r"""How sure an answer is, without knowing the truth.
 
-    p = 1 / (1 + exp(-w . x)),    x = (1, ln max(distance / error, 1), ln lead, unnamed, ln faintest)
+    p = 1 / (1 + exp(-w . x)),
+    x = (1, ln max(distance / error, 1), ln lead, unnamed, ln faintest, |ln volume|, |ln bond|, ln peaks)
 
 A right structure explains the pattern well and clearly better than any other. `distance` counts from what
 errors of the measurement make, or where the pattern is ideal from what refinement leaves. `lead` is how many
 times farther the best different structure lies, parameters counted (see `Candidate.score`); `unnamed` is how
 many elements nobody named: the more of them, the more structures explain a pattern; `faintest` is what an
 atom of the lightest element scatters, as a share of the whole cell's: hydrogen in a large cell can be
-anywhere and hardly shows. Weights are fitted on validation crystals under the disturbances of chapter 9 (see
+anywhere and hardly shows. `volume`, over what the elements usually take, and `bond`, the shortest one over
+what the radii of its atoms say, are near 1 in a real crystal. And the more `peaks` a structure explains, the
+fewer others would. Weights are fitted on validation crystals under the disturbances of chapter 9 (see
 `fitted`), never on test crystals.
 """
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,17 +27,19 @@ from pymatgen.core import Structure
 from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.tables import ATOMIC_NUMBERS
 from crystalnet.solving.candidates import Candidate
+from crystalnet.solving.volumes import usual_volume
 
-FACTS = ("distance", "lead", "unnamed", "faintest", "ideal")
+FACTS = ("distance", "lead", "unnamed", "faintest", "ideal", "volume", "bond", "peaks")
 ERROR = 0.03  # distance that errors of measurement make, our choice: less says no more
 LEFT = 0.003  # distance of right structures from ideal patterns after refinement at most, our choice
 LARGEST_LEAD = 20.0  # our choice: more says no more
 ALONE = 3.0  # lead of a candidate without any other, our choice: nobody knows how far the next one is
 MOST_UNNAMED = 3  # our choice: more say no more
+UNUSUAL = 2.0  # volume or bond, or one over it, our choice: farther from 1 says no more
 CONFIDENT = 0.8  # probability from which on an answer is called confident, our choice
 COMPARED = 8  # candidates that are compared with the best, our choice
-# of 513 answers to validation crystals, 127 of them wrong; a test fits them anew to the rows in book/solved
-WEIGHTS = np.array([5.447, -2.551, 0.880, -0.630, 0.464])
+# of 601 answers to validation crystals, 145 of them wrong; a test fits them anew to the rows in book/solved
+WEIGHTS = np.array([2.585, -2.188, 0.464, -0.832, 0.264, -6.956, -5.814, 0.774])
 
 
 def structure_of(atoms: Atoms) -> Structure:
@@ -66,32 +73,57 @@ def faintest(symbols: Sequence[str]) -> float:
     return float(scattered.min() / scattered.sum())
 
 
+def bond(structure: Structure) -> float:
+    """The shortest bond over the sum of its atoms' radii, as pymatgen's DLSVolumePredictor has them (Chu et
+    al., Comput. Mater. Sci. 146, 184, 2018); 1 where there is no bond to tell from."""
+    from pymatgen.analysis.structure_prediction.volume_predictor import (  # slow to import
+        DLSVolumePredictor,
+    )
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an element without a radius: the others tell
+        try:
+            predicted = DLSVolumePredictor(min_scaling=None, max_scaling=None).predict(structure)
+        except (ValueError, TypeError, IndexError):  # no bonds, or no radii at all
+            return 1.0
+    ratio = float((structure.volume / predicted) ** (1 / 3))
+    return ratio if math.isfinite(ratio) else 1.0  # noble gases have no electronegativity
+
+
 def facts(candidates: Sequence[Candidate]) -> dict[str, float]:
     """What the probability of the first of `distinct` candidates is computed from, by the names of FACTS."""
     first = candidates[0]
-    ahead, share = lead(candidates), faintest(first.trial.symbols)
-    return dict(zip(FACTS, (first.distance, ahead, first.n_unnamed, share, int(first.ideal)), strict=True))
+    structure = structure_of(first.trial.atoms)
+    return {
+        "distance": first.distance,
+        "lead": lead(candidates),
+        "unnamed": first.n_unnamed,
+        "faintest": faintest(first.trial.symbols),
+        "ideal": int(first.ideal),
+        "volume": structure.volume / usual_volume(structure.composition.get_el_amt_dict()),
+        "bond": bond(structure),
+        "peaks": first.n_peaks,
+    }
 
 
-def features(distance, lead, unnamed, faintest, ideal) -> np.ndarray:
-    """The x of each answer, (..., 5), from arrays of FACTS (...)."""
-    arrays = (np.asarray(fact, float) for fact in (distance, lead, unnamed, faintest, ideal))
-    distance, lead, unnamed, faintest, ideal = arrays
-    beyond = np.log(np.maximum(distance / np.where(ideal, LEFT, ERROR), 1))
-    unity, unnamed = np.ones(distance.shape), np.minimum(unnamed, MOST_UNNAMED)
-    return np.stack([unity, beyond, np.log(lead), unnamed, np.log(faintest)], -1)
+def features(distance, lead, unnamed, faintest, ideal, volume, bond, peaks) -> np.ndarray:
+    """The x of each answer, (..., 8), from arrays of FACTS (...)."""
+    beyond = np.log(np.maximum(np.asarray(distance) / np.where(ideal, LEFT, ERROR), 1))
+    unity, unnamed = np.ones(beyond.shape), np.minimum(unnamed, MOST_UNNAMED)
+    unusual = [np.abs(np.log(np.clip(ratio, 1 / UNUSUAL, UNUSUAL))) for ratio in (volume, bond)]
+    return np.stack([unity, beyond, np.log(lead), unnamed, np.log(faintest), *unusual, np.log(peaks)], -1)
 
 
 def probability(x: np.ndarray, weights: np.ndarray = WEIGHTS) -> np.ndarray:
-    """That the answer is right, of features (..., 5)."""
+    """That the answer is right, of features (..., 8)."""
     return 1 / (1 + np.exp(-np.clip(x @ weights, -30, 30)))
 
 
 def fitted(x: np.ndarray, right: np.ndarray, steps: int = 50) -> np.ndarray:
-    """Weights (5,) of logistic regression, by Newton's method with a little shrinkage.
+    """Weights (8,) of logistic regression, by Newton's method with a little shrinkage.
 
     Args:
-        x: (N, 5) features.
+        x: (N, 8) features.
         right: (N,) whether the answer was right.
     """
     weights = np.zeros(x.shape[1])
