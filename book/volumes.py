@@ -22,8 +22,8 @@ def main() -> None:
     for system in SYSTEMS:
         crystals += DataSets(Params.load(f"solving_{system}")).cleaned(system).splits["train"]
     seen = {symbol for crystal in crystals for symbol in crystal.atoms.symbols.tolist()}
-    rows = fitted(crystals).reshape(3, -1).T
-    elements = {s: np.round(row, 3).tolist() for s, row in zip(SYMBOLS, rows, strict=True) if s in seen}
+    rows = dict(zip(SYMBOLS, fitted(crystals), strict=True))
+    elements = {symbol: np.round(row, 3).tolist() for symbol, row in rows.items() if symbol in seen}
     header = {
         "quantity": "volume an atom, a + b (X - 2) + c (X - 2)^2, X the mean electronegativity of a crystal",
         "units": "a, b, c in cubic angstrom",

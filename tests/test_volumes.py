@@ -67,7 +67,7 @@ def test_the_fit_finds_volumes_that_crystals_were_made_with():
         lattice = Lattice.cubic((20 * n + 40 * (8 - n)) ** (1 / 3))
         places = [[i / 2, j / 2, k / 2] for i in range(2) for j in range(2) for k in range(2)]
         crystals.append(crystal_from_structure(Structure(lattice, symbols, places), str(n)))
-    rows = dict(zip(SYMBOLS, fitted(crystals * 300).reshape(3, -1).T, strict=True))
+    rows = dict(zip(SYMBOLS, fitted(crystals * 300), strict=True))
     for crystal in crystals:
         symbols = crystal.atoms.symbols.tolist()
         powers = (np.mean([Element(symbol).X for symbol in symbols]) - 2) ** np.arange(3)
@@ -79,7 +79,7 @@ def test_the_table_is_the_fit_to_training_crystals(shared_data):
     crystals = []
     for system in ("cubic", "trigonal"):
         crystals += DataSets(Params.load(f"solving_{system}"), progress=False).cleaned(system).splits["train"]
-    rows = dict(zip(SYMBOLS, fitted(crystals).reshape(3, -1).T, strict=True))
+    rows = dict(zip(SYMBOLS, fitted(crystals), strict=True))
     kept = json.loads(FILE.read_text())["elements"]
     assert len(kept) > 85
     for element, row in kept.items():

@@ -65,7 +65,7 @@ def amplitude_curves(
 
 def features_of(rows: pd.DataFrame) -> np.ndarray:
     """`ranking.features` of rows that have an answer, (N, 8)."""
-    return features(*(rows[name] for name in FACTS))
+    return features(**{name: rows[name] for name in FACTS})
 
 
 def with_confidence(rows: pd.DataFrame, weights: np.ndarray) -> pd.DataFrame:

@@ -16,7 +16,7 @@ MOST_FALL = 5  # of the damping after a step, our choice
 GROWTHS = 6, 18, 54, 162  # of the damping at a step, one try after the other, our choice: 10^6 in all
 
 State = TypeVar("State")
-Left = tuple[np.ndarray, Callable[[], np.ndarray]]
+Left = tuple[np.ndarray, Callable[[], np.ndarray]]  # a residual, and its slopes, which not every try asks for
 
 
 def descended(

@@ -84,7 +84,7 @@ def bond(structure: Structure) -> float:
         warnings.simplefilter("ignore")  # an element without a radius: the others tell
         try:
             predicted = DLSVolumePredictor(min_scaling=None, max_scaling=None).predict(structure)
-        except (ValueError, TypeError, IndexError):  # no bonds, or no radii at all
+        except ValueError:  # no bonds, or no radii at all
             return 1.0
     ratio = float((structure.volume / predicted) ** (1 / 3))
     return ratio if math.isfinite(ratio) else 1.0  # noble gases have no electronegativity

@@ -26,15 +26,14 @@ FILL = 0.55, 2.2  # of the volume that its elements should take, our choice: lit
 UNNAMED_VOLUME = 4.0, 100.0  # Å^3 that an atom of any element may take, our choice
 USUAL_VOLUME = 15.0  # Å^3 an atom, which the fit leans to; our choice
 SMALLEST_VOLUME = 5.0  # Å^3 an atom that a prediction may fall to, our choice: diamond has 5.7, iron 11.8
-MIDDLE = 2.0  # electronegativity about which volumes are expanded; our choice
+REFERENCE = 2.0  # electronegativity about which volumes are expanded; our choice
 UNKNOWN = 1.6  # electronegativity where Pauling's scale has none, our choice: a usual one
 
 
 def usual_volume(amounts: Mapping[str, float]) -> float:
     """The volume, Å^3, that so many atoms should take."""
     n_atoms = sum(amounts.values())
-    parts = _parts(amounts)
-    return n_atoms * max(float(parts @ _coefficients()), SMALLEST_VOLUME)
+    return n_atoms * max(float((_parts(amounts) * _coefficients()).sum()), SMALLEST_VOLUME)
 
 
 def fills(amounts: Mapping[str | None, float], volume: float) -> bool:
@@ -47,28 +46,29 @@ def fills(amounts: Mapping[str | None, float], volume: float) -> bool:
 
 
 def fitted(crystals: Iterable[Crystal]) -> np.ndarray:
-    """The coefficients (354,), Å^3, that add up best to the crystals' cells: ridge regression of V's relative
-    error. Where an element is rare they lean to USUAL_VOLUME, whatever the company."""
-    normal, right = np.eye(3 * len(SYMBOLS)), np.zeros(3 * len(SYMBOLS))
-    right[: len(SYMBOLS)] = USUAL_VOLUME
+    """a, b, c of each element, (118, 3) in Å^3, that add up best to the crystals' cells: ridge regression of
+    V's relative error. Where an element is rare they lean to USUAL_VOLUME, whatever the company."""
+    right = np.zeros((len(SYMBOLS), 3))
+    right[:, 0] = USUAL_VOLUME
+    right, normal = right.ravel(), np.eye(right.size)
     for crystal in crystals:
         symbols = crystal.atoms.symbols.tolist()
         volume = abs(np.linalg.det(crystal.atoms.lattice)) / len(symbols)
-        parts = _parts(Counter(symbols)) * USUAL_VOLUME / volume
+        parts = _parts(Counter(symbols)).ravel() * USUAL_VOLUME / volume
         at = np.flatnonzero(parts)
         normal[np.ix_(at, at)] += np.outer(parts[at], parts[at])
         right += parts * USUAL_VOLUME
-    return np.linalg.solve(normal, right)
+    return np.linalg.solve(normal, right).reshape(-1, 3)
 
 
 def _parts(amounts: Mapping[str, float]) -> np.ndarray:
-    """Each element's part of the atoms, times 1, X - 2 and its square, (354,)."""
+    """Each element's part of the atoms, times 1, X - 2 and its square, (118, 3)."""
     part = np.zeros(len(SYMBOLS))
     for element, n in amounts.items():
         part[ATOMIC_NUMBERS[element] - 1] += n
     part /= part.sum()
-    company = part @ _electronegativities() - MIDDLE
-    return np.concatenate([part, part * company, part * company**2])
+    company = part @ _electronegativities() - REFERENCE
+    return part[:, None] * company ** np.arange(3)
 
 
 @cache
@@ -81,5 +81,4 @@ def _electronegativities() -> np.ndarray:
 @cache
 def _coefficients() -> np.ndarray:
     elements = json.loads(FILE.read_text())["elements"]
-    rows = [elements.get(symbol, (USUAL_VOLUME, 0, 0)) for symbol in SYMBOLS]
-    return np.array(rows).T.reshape(-1)
+    return np.array([elements.get(symbol, (USUAL_VOLUME, 0, 0)) for symbol in SYMBOLS])
