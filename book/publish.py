@@ -14,17 +14,17 @@ import argparse
 import sys
 from pathlib import Path
 
-from crystalnet import library
-from crystalnet.cards import model_card
-from crystalnet.challenge_rows import publish_challenges
 from crystalnet.errors import CrystalNetError
+from crystalnet.model import library
 from crystalnet.model.confidence import FEWEST, Confidence
-from crystalnet.params import Params
-from crystalnet.publishing import publish
-from crystalnet.records import Record
-from crystalnet.runs import Run
-from crystalnet.showcase import FILE, write_showcase
-from crystalnet.solvings import Solvings
+from crystalnet.runs.cards import model_card
+from crystalnet.runs.challenge_rows import publish_challenges
+from crystalnet.runs.params import Params
+from crystalnet.runs.publishing import publish
+from crystalnet.runs.records import Record
+from crystalnet.runs.run import Run
+from crystalnet.runs.showcase import FILE, write_showcase
+from crystalnet.runs.solvings import Solvings
 
 RESULTS = Path(__file__).parent / "results"
 SPLITS = ("val", "test")

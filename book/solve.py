@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from crystalnet.errors import CrystalNetError
-from crystalnet.provenance import environment, write_text
+from crystalnet.runs.provenance import environment, write_text
 from crystalnet.solving.series import solve_series
 
 SHOWN = ["file", "formula", "found", "space group", "distance", "probability", "right", "seconds"]

@@ -9,9 +9,9 @@ import argparse
 import sys
 
 from crystalnet.errors import CrystalNetError
-from crystalnet.params import repository_root
-from crystalnet.provenance import write_text
-from crystalnet.sweeps import COLUMNS, combinations, sweep
+from crystalnet.runs.params import repository_root
+from crystalnet.runs.provenance import write_text
+from crystalnet.runs.sweeps import COLUMNS, combinations, sweep
 
 SHOWN = ["crystals", "paper_ssim", "paper_psnr", "honest_ssim", "honest_psnr"]
 

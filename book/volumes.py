@@ -1,18 +1,18 @@
 """Fit the volumes that elements take: `python book/volumes.py`.
 
 params/solving_cubic.yaml, params/solving_trigonal.yaml --training crystals-->
-    crystalnet/solving/volumes.json
+    crystalnet/lattice/volumes.json
 """
 
 import json
 
 import numpy as np
 
-from crystalnet.datasets import DataSets
-from crystalnet.params import Params
+from crystalnet.lattice.volumes import FILE, fitted
 from crystalnet.physics.tables import SYMBOLS
-from crystalnet.provenance import write_text
-from crystalnet.solving.volumes import FILE, fitted
+from crystalnet.runs.datasets import DataSets
+from crystalnet.runs.params import Params
+from crystalnet.runs.provenance import write_text
 
 SYSTEMS = ("cubic", "trigonal")
 

@@ -173,7 +173,7 @@ class EvaluationParams(Group):
     n_samples: int = Field(5, ge=1, description="guesses of the 'paper' protocol", **PAPER)
     max_test: int | None = Field(500, ge=1, description="first so many test crystals; null: all", **PAPER)
     patterns: str = Field(
-        "exact", description="what test patterns are like: a name in solving.challenges.CHALLENGES"
+        "exact", description="what test patterns are like: a name in scoring.challenges.CHALLENGES"
     )
     spoilt: tuple[str, ...] = Field(
         (),
@@ -214,7 +214,7 @@ class SolvingParams(Group):
     """Which crystals are solved, and from what (chapter 9)."""
 
     challenges: tuple[str, ...] = Field(
-        ("exact", "intensity errors", "no ratios"), description="names in solving.challenges.CHALLENGES"
+        ("exact", "intensity errors", "no ratios"), description="names in scoring.challenges.CHALLENGES"
     )
     most: dict[str, int] = Field(
         {"others": 100}, description="test crystals a challenge; 'others' for those not named"

@@ -14,14 +14,14 @@ import plotly.colors
 from pymatgen.core import Lattice, Structure
 from safetensors.numpy import save
 
-from crystalnet import library
 from crystalnet.data.elements import element_properties
+from crystalnet.model import library
 from crystalnet.model.confidence import CONFIDENT
 from crystalnet.physics.diffraction import powder_peaks
 from crystalnet.physics.tables import SYMBOLS
-from crystalnet.provenance import write_text
+from crystalnet.runs.provenance import write_text
+from crystalnet.runs.showcase import NETWORK, read_showcase
 from crystalnet.show import style
-from crystalnet.showcase import NETWORK, read_showcase
 
 SOURCES = Path(__file__).parent / "explorer"
 SCRIPTS = [  # a script needs those before it

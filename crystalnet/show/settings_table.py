@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import pandas as pd
 
-from crystalnet.params import Params
+from crystalnet.runs.params import Params
 from crystalnet.settings import FilmParams, Group, SpectralParams
 
 OURS = "ours"

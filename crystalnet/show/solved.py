@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from crystalnet.patterns.observed import STEP
+from crystalnet.patterns.peaks import PeakFit
 from crystalnet.show.style import BLUE, GREEN, INK, ORANGE, RED, styled
 from crystalnet.solving.candidates import WIDE, Candidate
 from crystalnet.solving.frames import Frames
-from crystalnet.solving.observed import STEP
-from crystalnet.solving.peaks import PeakFit
 from crystalnet.solving.ranking import CONFIDENT, FACTS, features, fitted, probability
 
 ENOUGH_RIGHT = 5  # right and wrong answers that a calibration needs of each, our choice

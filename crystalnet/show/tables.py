@@ -11,8 +11,8 @@ from datetime import timedelta
 import pandas as pd
 
 from crystalnet.model import networks
+from crystalnet.scoring.evaluation import summary
 from crystalnet.show.architecture import n_parameters
-from crystalnet.solving.evaluation import summary
 
 PROTOCOLS = {"paper": "paper protocol", "honest": "honest"}
 PUBLISHED = "published"
@@ -28,7 +28,7 @@ def sources(lines: Iterable[str]) -> str:
 
 
 def summaries(scores: pd.DataFrame, column: str) -> pd.DataFrame:
-    """`solving.evaluation.summary` of every case in `column`, which becomes the index."""
+    """`scoring.evaluation.summary` of every case in `column`, which becomes the index."""
     return pd.DataFrame(
         {case: summary(part) for case, part in scores.groupby(column, sort=False)}
     ).T.rename_axis(column)

@@ -13,10 +13,10 @@ import torch
 from scipy.fft import next_fast_len
 
 from crystalnet.errors import CrystalNetError
+from crystalnet.patterns.observed import Observed, lp_factor
 from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.tables import form_factor
 from crystalnet.solving.groups import Operations, nearest_peak
-from crystalnet.solving.observed import Observed, lp_factor
 
 D_MIN = 0.5  # Å, our choice: atoms are points there, and a cell of 30 atoms is 36 voxels long
 REST = 1e-20  # keeps a group without power from a division by zero

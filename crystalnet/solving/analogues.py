@@ -15,15 +15,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from crystalnet.lattice.lattice import Cell
+from crystalnet.lattice.volumes import fills
 from crystalnet.solving.candidates import LOW, MIDDLE, Candidate, priced
 from crystalnet.solving.catalogue import Catalogue
 from crystalnet.solving.frames import Frames
 from crystalnet.solving.knowledge import Knowledge
-from crystalnet.solving.lattice import Cell
 from crystalnet.solving.naming import completions, named
 from crystalnet.solving.refinement import LAST_STAGE, STAGES, Trial, refine
 from crystalnet.solving.templates import Template
-from crystalnet.solving.volumes import fills
 
 ALIKE, AT_RANDOM = 5, 2  # templates of a type with free coordinates: most alike, and drawn; our choice
 SCREENED = 40  # candidates that the low angles leave, our choice

@@ -25,13 +25,13 @@ from scipy.ndimage import maximum_filter
 
 from crystalnet.data.crystals import standard_primitive
 from crystalnet.errors import CrystalNetError
+from crystalnet.patterns.observed import REACH, Observed, distance
 from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.density import BOHR
 from crystalnet.physics.diffraction import powder_peaks
 from crystalnet.physics.tables import ATOMIC_NUMBERS, valence
 from crystalnet.solving.assignment import LIGHTEST, Orbits, assignments
 from crystalnet.solving.groups import IDENTITY, Operations, checked_lattice
-from crystalnet.solving.observed import REACH, Observed, distance
 
 BALL = 0.6  # Å, our choice: no neighbour reaches into it, and most of a valence shell is in it
 SHARP_BALL = 0.35  # Å, our choice: about the half width of a point seen to d = 0.5 Å

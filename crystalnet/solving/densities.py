@@ -16,7 +16,10 @@ from pymatgen.core import Composition
 
 from crystalnet.data.crystals import composition_vector
 from crystalnet.errors import CrystalNetError
+from crystalnet.lattice.lattice import Cell, centrings
+from crystalnet.lattice.volumes import fills, usual_volume
 from crystalnet.model.network import DensityNetwork
+from crystalnet.patterns.observed import Observed
 from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.profiles import log_profile
 from crystalnet.solving.atoms import atoms_from_density, pattern_distance
@@ -24,12 +27,9 @@ from crystalnet.solving.candidates import Candidate
 from crystalnet.solving.frames import Frames
 from crystalnet.solving.groups import space_groups
 from crystalnet.solving.knowledge import Knowledge
-from crystalnet.solving.lattice import Cell, centrings
-from crystalnet.solving.observed import Observed
 from crystalnet.solving.phasing import phase
 from crystalnet.solving.refinement import LAST_STAGE, STAGES, Trial, refine
 from crystalnet.solving.templates import Template
-from crystalnet.solving.volumes import fills, usual_volume
 
 STARTS = 4  # of each phasing; the network's answer and three samples; our choice
 PHASINGS = {"phasing": (2, 2), "seeded": (STARTS, 0), "random": (0, STARTS)}  # starts: network, random

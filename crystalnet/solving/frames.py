@@ -12,8 +12,8 @@ from functools import lru_cache
 import numpy as np
 from scipy.sparse import csr_array
 
+from crystalnet.patterns.observed import EDGE, REACH, STEP, Observed, distance, lp_factor
 from crystalnet.physics.tables import form_factor
-from crystalnet.solving.observed import EDGE, REACH, STEP, Observed, distance, lp_factor
 from crystalnet.solving.templates import Template
 
 SAME_RING = 1e-6  # 1/Å, our choice: nearer reflections are one peak

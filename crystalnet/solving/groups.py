@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from crystalnet.errors import CrystalNetError
-from crystalnet.solving.observed import Observed
+from crystalnet.patterns.observed import Observed
 
 SAME = 1e-4  # 1/Å of s, our choice: nearer reflections are one peak of a calculated pattern
 ABSENT = 1e-3  # of the power, our choice: so much may a space group fail to explain

@@ -23,12 +23,12 @@ import numpy as np
 import torch
 
 from crystalnet.errors import CrystalNetError
+from crystalnet.patterns.observed import Observed
 from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.tables import ATOMIC_NUMBERS
 from crystalnet.solving.amplitudes import D_MIN, REST, Amplitudes, calculated, grid, measured
 from crystalnet.solving.atoms import atoms_from_density, check_counts, pattern_distance
 from crystalnet.solving.groups import Operations, checked_lattice, symmetrised
-from crystalnet.solving.observed import Observed
 
 ITERATIONS = 60  # our choice: most maps that lock in have done so
 FLIPPED = 1.3  # standard deviations of the map, our choice after trying 1.0 to 1.4: below it is turned round

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from crystalnet.library import load
+from crystalnet.model.library import load
 
 NETWORKS = {"cubic": "cubic", "hexagonal": "trigonal"}  # family of cells to the crystals that ours know
 

@@ -24,10 +24,10 @@ import numpy as np
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 
+from crystalnet.lattice.volumes import usual_volume
 from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.tables import ATOMIC_NUMBERS
 from crystalnet.solving.candidates import Candidate
-from crystalnet.solving.volumes import usual_volume
 
 FACTS = ("distance", "lead", "unnamed", "faintest", "ideal", "volume", "bond", "peaks")
 ERROR = 0.03  # distance that errors of measurement make, our choice: less says no more

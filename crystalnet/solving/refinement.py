@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from crystalnet.physics.atoms import Atoms
-from crystalnet.solving.descent import Left, descended
+from crystalnet.physics.descent import Left, descended
 from crystalnet.solving.frames import Frame, Frames
 from crystalnet.solving.templates import Template
 

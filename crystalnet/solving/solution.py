@@ -14,20 +14,20 @@ from pymatgen.core import Composition
 from tqdm.auto import tqdm
 
 from crystalnet.data.crystals import CRYSTAL_SYSTEMS
-from crystalnet.data.measured import Measured, read_pattern, wavelength_of
 from crystalnet.data.prototypes import library_crystals
 from crystalnet.errors import CrystalNetError
+from crystalnet.lattice.alignment import indexed
+from crystalnet.lattice.lattice import Cell
+from crystalnet.patterns.measured import Measured, read_pattern, wavelength_of
+from crystalnet.patterns.observed import Observed
+from crystalnet.patterns.peaks import PeakFit, fit_peaks
 from crystalnet.physics.diffraction import Peaks
-from crystalnet.solving.alignment import indexed
 from crystalnet.solving.analogues import GOOD, analogues
 from crystalnet.solving.candidates import Candidate
 from crystalnet.solving.catalogue import Catalogue
 from crystalnet.solving.densities import PHASINGS, from_density, inputs_of
 from crystalnet.solving.frames import Frames
 from crystalnet.solving.knowledge import Knowledge
-from crystalnet.solving.lattice import Cell
-from crystalnet.solving.observed import Observed
-from crystalnet.solving.peaks import PeakFit, fit_peaks
 from crystalnet.solving.pretrained import network_name, trained
 from crystalnet.solving.ranking import CONFIDENT, distinct, facts, features, probability, structure_of
 from crystalnet.solving.structure_types import frequent_types
@@ -136,7 +136,7 @@ def solve(
     """Structures that explain a powder pattern, ranked without knowing the truth.
 
     Args:
-        pattern: a file (see `data.measured.read_pattern`), a Measured, Peaks, or an Observed.
+        pattern: a file (see `patterns.measured.read_pattern`), a Measured, Peaks, or an Observed.
         formula: 'Mg2Si'; or a list of elements, if the ratios are not known, with a '?' for each that is not
             known either; or None.
         wavelength: Å, or a name such as 'CuKa', where the file does not say it.

@@ -15,7 +15,7 @@ import torch
 
 from crystalnet.hardware import description
 from crystalnet.model import networks
-from crystalnet.params import Params
+from crystalnet.runs.params import Params
 
 REPEATS = 5
 LONG = 5  # seconds; what takes longer is measured once

@@ -14,8 +14,8 @@ from scipy.optimize import least_squares
 
 from crystalnet.data.prototypes import prototype_crystals
 from crystalnet.hardware import description
-from crystalnet.solving import peak_shapes
-from crystalnet.solving.challenges import CHALLENGES, observation
+from crystalnet.patterns import peak_shapes
+from crystalnet.scoring.challenges import CHALLENGES, observation
 
 N_CRYSTALS = 6
 FAR = 1e30  # beyond any bound

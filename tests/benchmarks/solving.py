@@ -15,11 +15,11 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 
 from crystalnet.data.prototypes import prototype_crystals
 from crystalnet.hardware import description
+from crystalnet.patterns.observed import Observed
 from crystalnet.physics.diffraction import MO_K_ALPHA
+from crystalnet.scoring.challenges import CHALLENGES, observation
 from crystalnet.solving.candidates import MIDDLE
-from crystalnet.solving.challenges import CHALLENGES, observation
 from crystalnet.solving.frames import Frames
-from crystalnet.solving.observed import Observed
 from crystalnet.solving.refinement import STAGES, Trial, refine
 from crystalnet.solving.solution import embedded, solve
 from crystalnet.solving.templates import Template

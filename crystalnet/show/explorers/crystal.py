@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 
 from crystalnet.data.checks import supported_elements
 from crystalnet.data.crystals import Crystal
-from crystalnet.data.measured import wavelength_of
 from crystalnet.errors import CrystalNetError
+from crystalnet.patterns.measured import wavelength_of
 from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.density import GRID, promolecule_cmed
 from crystalnet.physics.diffraction import MO_K_ALPHA, N_BINS, binned_pattern, powder_peaks

@@ -9,24 +9,24 @@ import plotly.graph_objects as go
 from pymatgen.core import Composition
 
 from crystalnet.data.crystals import composition_vector
-from crystalnet.data.measured import wavelength_of
-from crystalnet.data.peak_lists import peaks_of_text
 from crystalnet.data.store import Store
 from crystalnet.errors import CrystalNetError
 from crystalnet.model.encoders import Latent
 from crystalnet.model.network import DensityNetwork
+from crystalnet.patterns.measured import wavelength_of
+from crystalnet.patterns.observed import Observed
+from crystalnet.patterns.peak_lists import peaks_of_text
 from crystalnet.physics.density_pattern import density_pattern
 from crystalnet.physics.diffraction import MO_K_ALPHA, binned_pattern
 from crystalnet.physics.profiles import log_profile
 from crystalnet.physics.similarity import ssim
+from crystalnet.scoring.sampling import walk
 from crystalnet.show.densities import isosurfaces, slices
 from crystalnet.show.explorers.controls import BROAD, choice, line, lines, slider, whole
 from crystalnet.show.explorers.explorer import Dial, Explorer
 from crystalnet.show.explorers.stored import SHARE, StoredCrystals, expectation, levels
 from crystalnet.show.patterns import pattern_strip
 from crystalnet.solving.knowledge import Knowledge
-from crystalnet.solving.observed import Observed
-from crystalnet.solving.sampling import walk
 
 OWN = "own"  # the crystal of the reader
 OWN_CONTROLS = ("formula", "wavelength", "peaks")

@@ -1,0 +1,1 @@
+"""Cells of crystals from the positions of peaks, and the volumes that atoms take."""

@@ -1,0 +1,1 @@
+"""What a diffractometer measures: files, profiles, peaks, and their simulation."""

@@ -1,0 +1,1 @@
+"""A run: settings to data sets, networks, scores, records and published tables."""

@@ -1,0 +1,119 @@
+"""Results on disk: each in a folder named after a hash of everything that made it, with its manifest.
+
+A result is made once, by one process at a time, is reused while nothing that made it changed, and is never
+mixed with another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+from filelock import FileLock, Timeout
+from tqdm.auto import tqdm
+
+from crystalnet.errors import CrystalNetError
+from crystalnet.runs.params import Params, repository_root
+from crystalnet.runs.provenance import environment, write_text
+
+# columns that are names: 'NaN' is a formula, and an id may look like a number
+NAMES = dict.fromkeys(("predictor", "level", "variant", "material_id", "formula"), str)
+
+
+def read_table(path_or_text) -> pd.DataFrame:
+    """A table of a run as it was written."""
+    return pd.read_csv(path_or_text, dtype=NAMES, keep_default_na=False, na_values=[""])
+
+
+@contextmanager
+def alone(folder: Path, progress: bool) -> Iterator[None]:
+    """Work in a folder, made if need be, while no other process does; one that does is waited for.
+
+    The lock is the operating system's: a process that ends, however it does, leaves none behind.
+
+    Args:
+        progress: say so where it waits.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        words = f"Waiting for another process, which works in {folder.name}"
+        with tqdm(desc=words, bar_format="{desc}", disable=not progress):
+            lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+class Results:
+    """The results of one set of parameters.
+
+    Args:
+        params: settings, see `Params.load`.
+        folder: where results are kept, by default _build/runs of the repository.
+        progress: show progress bars.
+    """
+
+    def __init__(self, params: Params, folder=None, progress: bool = True):
+        self.params = params
+        self.folder = Path(folder) if folder else repository_root() / "_build" / "runs"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CrystalNetError(
+                f"{self.folder} cannot hold results ({error}). Choose another folder."
+            ) from None
+        self.progress = progress
+
+    def place(self, kind: str, system: str, key: dict) -> Path:
+        """Folder of the result that `key` makes."""
+        digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()
+        return self.folder / f"{kind}-{system}-{digest[:12]}"
+
+    @contextmanager
+    def making(self, place: Path, anew: bool = False) -> Iterator[bool]:
+        """Whether the result of a folder has yet to be made; another process that asks waits until it is.
+
+        Meanwhile ask for results that it is made of, for none that is made of it: nobody waits in a ring.
+
+        Args:
+            place: the folder, which is there afterwards.
+            anew: make it even if it is finished.
+        """
+        if self.is_finished(place) and not anew:
+            yield False
+            return
+        with alone(place, self.progress):
+            yield anew or not self.is_finished(place)
+
+    def finish(self, place: Path, started: float, **facts) -> None:
+        """Write what made a result; its presence says that the result is whole.
+
+        Args:
+            place: its folder.
+            started: `time.perf_counter()` when the work began.
+            facts: what to state beside environment, seconds and parameters.
+        """
+        manifest = {
+            **facts,
+            "environment": environment(),
+            "wall_seconds": round(time.perf_counter() - started, 2),
+            "params": self.params.model_dump(),
+        }
+        write_text(place / "manifest.json", json.dumps(manifest, indent=1, default=str))
+
+    @staticmethod
+    def is_finished(place: Path) -> bool:
+        return (place / "manifest.json").exists()
+
+    @staticmethod
+    def manifest(place: Path) -> dict:
+        return json.loads((place / "manifest.json").read_text())
