@@ -9,7 +9,7 @@ import torch
 
 from crystalnet.data.crystals import Crystal
 from crystalnet.data.densities import cmed_from_file
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.density import promolecule_cmeds
 from crystalnet.physics.profiles import patterns_and_profiles
@@ -58,5 +58,7 @@ def _density_from_file(crystal: Crystal, n: int, density: Density, chgcar_method
     if density == "promolecule" or (density == "available" and not crystal.density_file):
         return None
     if not crystal.density_file:
-        raise CrystalNetError("There is no density file. Set data.density to 'available' or 'promolecule'.")
+        raise CrystalNetError(
+            "There is no density file. Set data.density to 'available' or 'promolecule'.", Code.BAD_SETTING
+        )
     return cmed_from_file(crystal.density_file, n, chgcar_method)

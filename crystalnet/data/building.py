@@ -24,7 +24,7 @@ from crystalnet.data.blocks import Density, compute_block
 from crystalnet.data.crystals import Crystal, composition_vector
 from crystalnet.data.layout import FORMAT, REASON, Rows, checked_rows, crystal_text, lay_out, read_header
 from crystalnet.data.store import Store
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.hardware import n_cores
 from crystalnet.physics.density import GRID
 
@@ -67,7 +67,8 @@ def build_store(
     rows = [(split, crystal) for split, crystals in splits.items() for crystal in crystals]
     if not rows:
         raise CrystalNetError(
-            "The data set would be empty. Choose a source or a filter that leaves crystals."
+            "The data set would be empty. Choose a source or a filter that leaves crystals.",
+            Code.NOTHING_LEFT,
         )
     recipe = _recipe(rows, n, density, chgcar_method)
     if path.exists() and (same := _opened(path)) and same.recipe == recipe:
@@ -92,11 +93,13 @@ def build_store(
     except BrokenExecutor as error:
         raise CrystalNetError(
             f"A process died while {path.name} was built ({error}), often for want of memory. Build again:"
-            " it goes on from there; fewer workers need less."
+            " it goes on from there; fewer workers need less.",
+            Code.PROCESS_DIED,
         ) from None
     except OSError as error:
         raise CrystalNetError(
-            f"{path} could not be written ({error}). Free disk space and build again: it goes on from there."
+            f"{path} could not be written ({error}). Free disk space and build again: it goes on from there.",
+            Code.NOT_WRITTEN,
         ) from None
     store = Store(path)
     if failures := Counter(reason for reason in store.failures if reason):

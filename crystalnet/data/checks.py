@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from pymatgen.core import DummySpecies, Structure
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.tables import SYMBOLS, form_factor, valence
 
@@ -33,27 +33,35 @@ def checked_atoms(structure: Structure | Atoms, name: str) -> Atoms:
         raise CrystalNetError(
             f"{name}: the structure holds no atoms. Give one with at least one site."
             if len(symbols) == 0
-            else f"{name}: more than {MAX_ATOMS} atoms. Give the primitive cell, or leave this crystal out."
+            else f"{name}: more than {MAX_ATOMS} atoms. Give the primitive cell, or leave this crystal out.",
+            Code.BAD_STRUCTURE,
         )
     for symbol in sorted(set(symbols.tolist()) - supported_elements()):
         raise CrystalNetError(
-            f"{name}: there is no valence density or form factor for {symbol}. Leave this crystal out."
+            f"{name}: there is no valence density or form factor for {symbol}. Leave this crystal out.",
+            Code.UNKNOWN_ELEMENT,
         )
     if not (np.isfinite(lattice).all() and np.isfinite(frac_coords).all()):
-        raise CrystalNetError(f"{name}: a coordinate or lattice vector is not a number. Correct the file.")
+        raise CrystalNetError(
+            f"{name}: a coordinate or lattice vector is not a number. Correct the file.", Code.BAD_STRUCTURE
+        )
     volume = np.linalg.det(lattice)
     if abs(volume) < MIN_DISTANCE**3:
-        raise CrystalNetError(f"{name}: the unit cell has no volume. Correct the lattice vectors.")
+        raise CrystalNetError(
+            f"{name}: the unit cell has no volume. Correct the lattice vectors.", Code.BAD_STRUCTURE
+        )
     if volume < 0:
         lattice, frac_coords = -lattice, -frac_coords
     nearest = _nearest_distances(lattice, frac_coords)
     if nearest.min() < MIN_DISTANCE:
         raise CrystalNetError(
-            f"{name}: two atoms are closer than {MIN_DISTANCE} Å. Remove a doubled site or correct the cell."
+            f"{name}: two atoms are closer than {MIN_DISTANCE} Å. Remove a doubled site or correct the cell.",
+            Code.BAD_STRUCTURE,
         )
     if nearest.max() > ISOLATION:
         raise CrystalNetError(
-            f"{name}: an atom has no neighbour within {ISOLATION} Å. A molecule in a box is no crystal."
+            f"{name}: an atom has no neighbour within {ISOLATION} Å. A molecule in a box is no crystal.",
+            Code.BAD_STRUCTURE,
         )
     return Atoms(lattice, frac_coords, symbols)
 
@@ -62,17 +70,21 @@ def _bare(structure: Structure, name: str) -> Atoms:
     if not all(structure.lattice.pbc):
         raise CrystalNetError(
             f"{name}: the cell does not repeat in all three directions. A slab or molecule has no powder"
-            " pattern; leave it out."
+            " pattern; leave it out.",
+            Code.BAD_STRUCTURE,
         )
     if not structure.is_ordered:
         raise CrystalNetError(
             f"{name}: a site is partly occupied or shared. Choose one ordered arrangement first; density and"
-            " pattern are defined for ordered crystals."
+            " pattern are defined for ordered crystals.",
+            Code.DISORDERED,
         )
     symbols = []
     for site in structure:
         if isinstance(site.specie, DummySpecies):
-            raise CrystalNetError(f"{name}: {site.specie.symbol} is not an element. Name the element.")
+            raise CrystalNetError(
+                f"{name}: {site.specie.symbol} is not an element. Name the element.", Code.UNKNOWN_ELEMENT
+            )
         symbols.append(SYMBOLS[site.specie.Z - 1])  # Z, so that deuterium counts as hydrogen
     return Atoms(np.array(structure.lattice.matrix), structure.frac_coords.reshape(-1, 3), np.array(symbols))
 

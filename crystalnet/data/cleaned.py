@@ -13,7 +13,7 @@ from typing import NamedTuple
 from crystalnet.data.cleaning import drop_duplicates
 from crystalnet.data.crystals import Crystal
 from crystalnet.data.splits import LEFT_OUT, SPLITS, split
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 
 DUPLICATE = "duplicate"
 
@@ -75,7 +75,9 @@ class Cleaned(NamedTuple):
                     crystals.append(Crystal.from_dict(facts))
                     members.append(crystals[-1])
         except (OSError, EOFError, ValueError, KeyError, TypeError, StopIteration) as error:
-            raise CrystalNetError(f"{path} is damaged ({error}). Delete its folder and run again.") from None
+            raise CrystalNetError(
+                f"{path} is damaged ({error}). Delete its folder and run again.", Code.DAMAGED
+            ) from None
         return cls(
             crystals, sets.pop(DUPLICATE), {name: sets[name] for name in SPLITS}, sets[LEFT_OUT], report
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.tables import SYMBOLS
 
 LEVELS = ("baseline", "no_ratios", "drop_element", "no_formula")
@@ -31,7 +31,9 @@ def known_composition(
         CrystalNetError: an unknown level.
     """
     if level not in LEVELS:
-        raise CrystalNetError(f"Unknown composition level {level!r}. Choose one of {', '.join(LEVELS)}.")
+        raise CrystalNetError(
+            f"Unknown composition level {level!r}. Choose one of {', '.join(LEVELS)}.", Code.BAD_ARGUMENT
+        )
     if level in ("baseline", "no_formula"):
         return compositions
     known = compositions > 0

@@ -12,7 +12,7 @@ import numpy as np
 from pymatgen.core import Composition, Structure
 
 from crystalnet.data.checks import checked_atoms
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.tables import ATOMIC_NUMBERS, SYMBOLS
 
@@ -34,7 +34,9 @@ CRYSTAL_SYSTEMS = {  # International Tables A: the last space-group number of ea
 def crystal_system_of(space_group: int) -> str:
     """The crystal system of a space-group number, 1 to 230."""
     if not 1 <= space_group <= 230:
-        raise CrystalNetError(f"There is no space group {space_group}. Numbers run from 1 to 230.")
+        raise CrystalNetError(
+            f"There is no space group {space_group}. Numbers run from 1 to 230.", Code.BAD_ARGUMENT
+        )
     return next(system for system, last in CRYSTAL_SYSTEMS.items() if space_group <= last)
 
 
@@ -166,7 +168,8 @@ def symmetry_of(atoms: Atoms, name: str, tolerance: float = SYMPREC) -> moyopy.M
         return moyopy.MoyoDataset(cell, symprec=tolerance)
     except ValueError as error:
         raise CrystalNetError(
-            f"{name}: its symmetry could not be found ({error}). Give the coordinates to more digits."
+            f"{name}: its symmetry could not be found ({error}). Give the coordinates to more digits.",
+            Code.NO_SYMMETRY,
         ) from None
 
 

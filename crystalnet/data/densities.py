@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from crystalnet.data.crystals import Crystal
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.density import GRID
 
@@ -31,7 +31,8 @@ def cmed_from_file(path, n: int = GRID, method: str = "fourier") -> np.ndarray:
     cmed, _ = read_cmed(path)
     if cmed.shape != (n, n, n):
         raise CrystalNetError(
-            f"{path.name} has {cmed.shape[0]} voxels an axis, not {n}. Set data.n_grid to {cmed.shape[0]}."
+            f"{path.name} has {cmed.shape[0]} voxels an axis, not {n}. Set data.n_grid to {cmed.shape[0]}.",
+            Code.BAD_DENSITY,
         )
     return cmed.astype(float)
 
@@ -45,7 +46,8 @@ def write_cmed(path, cmed: np.ndarray, structure) -> None:
     if not np.isfinite(cmed).all() or np.abs(cmed).max() > np.finfo(np.float16).max:
         raise CrystalNetError(
             "The density is not finite or has spikes above 65504 e/Å^3, as all-electron files have near the"
-            " nuclei. Take the valence density."
+            " nuclei. Take the valence density.",
+            Code.BAD_DENSITY,
         )
     arrays = {
         "rho": cmed.astype(np.float16),
@@ -76,16 +78,21 @@ def read_cmed(path) -> tuple[np.ndarray, Atoms]:
                 np.array(file["lattice"], float), np.array(file["frac_coords"], float), file["species"]
             )
     except FileNotFoundError:
-        raise CrystalNetError(f"There is no file {path}. Check the path.") from None
+        raise CrystalNetError(f"There is no file {path}. Check the path.", Code.FILE_MISSING) from None
     except Exception as error:  # zip, zlib and NumPy fail in many ways on a cut or foreign file
         raise CrystalNetError(
-            f"{path} is not a whole density file ({type(error).__name__}: {error}). Fetch or write it again."
+            f"{path} is not a whole density file ({type(error).__name__}: {error}). Fetch or write it again.",
+            Code.FILE_UNREADABLE,
         ) from None
     n_atoms = len(atoms.symbols)
     if rho.ndim != 3 or atoms.lattice.shape != (3, 3) or atoms.frac_coords.shape != (n_atoms, 3):
-        raise CrystalNetError(f"{path}: the arrays do not make a crystal with its density. Write it again.")
+        raise CrystalNetError(
+            f"{path}: the arrays do not make a crystal with its density. Write it again.", Code.BAD_DENSITY
+        )
     if not np.isfinite(rho).all():
-        raise CrystalNetError(f"{path} holds values that are not finite numbers. Fetch or write it again.")
+        raise CrystalNetError(
+            f"{path} holds values that are not finite numbers. Fetch or write it again.", Code.BAD_DENSITY
+        )
     return rho, atoms
 
 
@@ -119,7 +126,8 @@ def density_files(folder: Path, crystals: Iterable[Crystal]) -> dict[str, Path]:
         )
     if not files:
         raise CrystalNetError(
-            f"{folder} holds no density of these crystals. Name its files <material_id>.npz."
+            f"{folder} holds no density of these crystals. Name its files <material_id>.npz.",
+            Code.FILE_MISSING,
         )
     return files
 
@@ -150,7 +158,9 @@ def chgcar_cmed(chgcar, n: int = GRID, method: str = "fourier") -> np.ndarray:
     if method == "paper":
         up_sample = n // min(charge.grid_shape) + 1
         return charge.get_transformed(np.eye(3), [n, n, n], up_sample=up_sample).normalized_data["total"]
-    raise CrystalNetError(f"Unknown CHGCAR method {method!r}. Choose 'paper' or 'fourier'.")
+    raise CrystalNetError(
+        f"Unknown CHGCAR method {method!r}. Choose 'paper' or 'fourier'.", Code.BAD_ARGUMENT
+    )
 
 
 def read_chgcar(path):
@@ -160,11 +170,14 @@ def read_chgcar(path):
     try:
         chgcar = Chgcar.from_file(str(path))
     except FileNotFoundError:
-        raise CrystalNetError(f"There is no file {path}. Check the path.") from None
+        raise CrystalNetError(f"There is no file {path}. Check the path.", Code.FILE_MISSING) from None
     except Exception as error:  # the parser fails in many ways on a cut or foreign file
         raise CrystalNetError(
-            f"{path} is not a whole CHGCAR ({type(error).__name__}: {error}). Fetch or write it again."
+            f"{path} is not a whole CHGCAR ({type(error).__name__}: {error}). Fetch or write it again.",
+            Code.FILE_UNREADABLE,
         ) from None
     if not np.isfinite(chgcar.data["total"]).all():
-        raise CrystalNetError(f"{path} holds values that are not finite numbers. Fetch or write it again.")
+        raise CrystalNetError(
+            f"{path} holds values that are not finite numbers. Fetch or write it again.", Code.BAD_DENSITY
+        )
     return chgcar

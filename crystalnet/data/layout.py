@@ -29,7 +29,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from crystalnet.data.crystals import Crystal
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.diffraction import N_BINS
 from crystalnet.physics.profiles import N_LOG_BINS
 
@@ -67,7 +67,8 @@ def lay_out(
     if needed > free:
         raise CrystalNetError(
             f"{path} needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free. Free disk space, or choose"
-            " another folder or fewer crystals."
+            " another folder or fewer crystals.",
+            Code.TOO_LARGE,
         )
     with h5py.File(started, "w", userblock_size=HEADER_SIZE) as file:
         crystals = file.create_dataset("crystals", len(rows), h5py.string_dtype())

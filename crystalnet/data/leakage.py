@@ -11,7 +11,7 @@ import numpy as np
 from pymatgen.core import Composition
 
 from crystalnet.data.crystals import SYMPREC, Crystal
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.atoms import Atoms
 
 Formula = frozenset[tuple[str, int]]
@@ -96,7 +96,9 @@ def reduced_formula(crystal: Crystal | str) -> Formula:
         except ValueError:
             amounts = {}
         if not amounts or any(amount % 1 for amount in amounts.values()):
-            raise CrystalNetError(f"{crystal!r} is no formula of whole numbers. Correct it, as in 'TiO2'.")
+            raise CrystalNetError(
+                f"{crystal!r} is no formula of whole numbers. Correct it, as in 'TiO2'.", Code.BAD_FORMULA
+            )
     else:
         amounts = Counter(crystal.atoms.symbols.tolist())
     divisor = math.gcd(*map(int, amounts.values()))
@@ -155,7 +157,8 @@ def nearest_by_pattern(
     if len(patterns_train) == 0 or patterns_train.shape[1] != patterns_test.shape[1]:
         raise CrystalNetError(
             f"Patterns {patterns_train.shape} and {patterns_test.shape} can't be compared. Give at least one"
-            " to compare with, and as many bins on both sides."
+            " to compare with, and as many bins on both sides.",
+            Code.BAD_ARGUMENT,
         )
     test = _unit(patterns_test)
     row, cosine = np.zeros(len(test), dtype=int), np.full(len(test), -np.inf)

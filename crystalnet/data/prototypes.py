@@ -25,7 +25,7 @@ from pymatgen.core import Structure
 
 from crystalnet.data.chemistry import charge_balanced, chemistry_of_elements
 from crystalnet.data.crystals import Crystal, crystal_from_structure
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.atoms import Atoms
 
 # Our choices, for fillings that are often known compounds, in number enough to learn from.
@@ -102,7 +102,8 @@ def prototype_crystals(
     if len(crystals) < n:
         raise CrystalNetError(
             f"Only {len(crystals)} {crystal_system} prototype crystals can be made, not {n}. Ask for fewer,"
-            " allow larger cells (max_atoms), or read a table of structures."
+            " allow larger cells (max_atoms), or read a table of structures.",
+            Code.NOTHING_LEFT,
         )
     return list(crystals.values())
 
@@ -134,7 +135,8 @@ def structure_types(crystal_system: str, max_atoms: int = MAX_ATOMS) -> tuple[St
     if not types:
         raise CrystalNetError(
             f"There are no {crystal_system} prototypes with up to {max_atoms} atoms. Choose another crystal"
-            " system, such as 'cubic' or 'trigonal', or larger cells (max_atoms)."
+            " system, such as 'cubic' or 'trigonal', or larger cells (max_atoms).",
+            Code.NOTHING_LEFT,
         )
     return tuple(sorted(types, key=lambda structure_type: structure_type.crystal.structure_type))
 

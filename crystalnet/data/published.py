@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from crystalnet.data.crystals import Crystal
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 
 LISTS = ("train_stable", "train_unstable", "val", "test")
 
@@ -89,7 +89,8 @@ def read_id_lists(folder: str | Path, crystal_system: str) -> PublishedSplit:
         if shared := sorted(lists[one].keys() & lists[other].keys()):
             raise CrystalNetError(
                 f"{folder}: the {crystal_system} lists {one} and {other} share {len(shared)} ids, among them"
-                f" {shared[0]}. Fetch the lists again."
+                f" {shared[0]}. Fetch the lists again.",
+                Code.CONTRADICTION,
             )
     return PublishedSplit(crystal_system, lists)
 
@@ -100,13 +101,18 @@ def _read(path: Path) -> dict[str, str]:
     except OSError as error:
         raise CrystalNetError(
             f"{path} can't be read ({error.strerror}). Give the folder of the authors' lists, named like"
-            " cubic_train_stable.json."
+            " cubic_train_stable.json.",
+            Code.FILE_MISSING,
         ) from None
     except (ValueError, RecursionError) as error:  # neither text nor JSON
-        raise CrystalNetError(f"{path} is not JSON ({error}). Fetch the file again.") from None
+        raise CrystalNetError(
+            f"{path} is not JSON ({error}). Fetch the file again.", Code.FILE_UNREADABLE
+        ) from None
     if not isinstance(formulas, dict) or not all(isinstance(formula, str) for formula in formulas.values()):
         raise CrystalNetError(
-            f'{path} is not a list of formulas by id, as in {{"mp-5229": "SrTiO3"}}. Give the authors\' file.'
+            f'{path} is not a list of formulas by id, as in {{"mp-5229": "SrTiO3"}}.'
+            " Give the authors' file.",
+            Code.FILE_UNREADABLE,
         )
     return formulas
 

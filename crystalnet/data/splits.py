@@ -11,7 +11,7 @@ import numpy as np
 
 from crystalnet.data.crystals import Crystal
 from crystalnet.data.leakage import reduced_formula, structure_type, swaps
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 
 SPLITS = ("train", "val", "test")
 LEFT_OUT = "left_out"
@@ -59,9 +59,13 @@ def split(
         CrystalNetError: unknown `how`, impossible fractions, an unknown published split, or an empty set.
     """
     if how not in RULES:
-        raise CrystalNetError(f"There is no split {how!r}. Choose one of {', '.join(RULES)}.")
+        raise CrystalNetError(
+            f"There is no split {how!r}. Choose one of {', '.join(RULES)}.", Code.BAD_ARGUMENT
+        )
     if min(val_fraction, test_fraction) < 0 or val_fraction + test_fraction >= 1:
-        raise CrystalNetError("Fractions below 0, or nothing left to train. Give smaller fractions.")
+        raise CrystalNetError(
+            "Fractions below 0, or nothing left to train. Give smaller fractions.", Code.BAD_ARGUMENT
+        )
     rng = np.random.default_rng(seed)
     stable = rng.permutation([i for i, crystal in enumerate(crystals) if crystal.stable])
     sizes = {
@@ -77,7 +81,8 @@ def split(
     if empty := [name for name in SPLITS if not members[name]]:
         raise CrystalNetError(
             f"The {how} split leaves nothing for {' and '.join(empty)}. Read more crystals, "
-            + ("raise the fractions." if how == "random" else "or choose the random split.")
+            + ("raise the fractions." if how == "random" else "or choose the random split."),
+            Code.NOTHING_LEFT,
         )
     return Split(members, left_out)
 
@@ -92,7 +97,9 @@ def _random(crystals, stable, sizes, rng) -> list[str]:
 def _published(crystals, stable, sizes, rng) -> list[str]:
     assigned = [crystal.split or "train" for crystal in crystals]
     if unknown := set(assigned) - set(SPLITS):
-        raise CrystalNetError(f"Unknown published split {sorted(unknown)}. Use train, val and test.")
+        raise CrystalNetError(
+            f"Unknown published split {sorted(unknown)}. Use train, val and test.", Code.BAD_ARGUMENT
+        )
     return assigned
 
 

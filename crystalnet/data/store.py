@@ -13,7 +13,7 @@ import numpy as np
 
 from crystalnet.data.crystals import Crystal
 from crystalnet.data.layout import FORMAT, checked_rows, read_header
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 
 ALTERED = "altered"  # the split of training crystals' altered copies (see `variations`)
 
@@ -41,17 +41,21 @@ class Store:
             if header.format != FORMAT:
                 raise CrystalNetError(
                     f"{path} has data format {header.format}, this version reads {FORMAT}."
-                    " Delete it: it is built again."
+                    " Delete it: it is built again.",
+                    Code.OTHER_SETTINGS,
                 )
             with h5py.File(self.path, "r") as file:
                 self.split = file["split"].asstr()[:]
         except FileNotFoundError:
-            raise CrystalNetError(f"There is no data set {path}. Build it first (chapter 1).") from None
+            raise CrystalNetError(
+                f"There is no data set {path}. Build it first (chapter 1).", Code.FILE_MISSING
+            ) from None
         except (OSError, KeyError, ValueError, TypeError) as error:
             if isinstance(error, CrystalNetError):
                 raise
             raise CrystalNetError(
-                f"{path} is not a whole data set ({error}). Delete it and build it again (chapter 1)."
+                f"{path} is not a whole data set ({error}). Delete it and build it again (chapter 1).",
+                Code.DAMAGED,
             ) from None
         self.recipe, self.density_source = header.recipe, header.density_source
         self._arrays = {
@@ -137,5 +141,6 @@ class Store:
             more = f" and {len(damaged) - 5} more" if len(damaged) > 5 else ""
             raise CrystalNetError(
                 f"{self.path} changed since it was built: {', '.join(damaged[:5])}{more}. Delete the file and"
-                " build it again (chapter 1)."
+                " build it again (chapter 1).",
+                Code.DAMAGED,
             )

@@ -14,7 +14,7 @@ from pymatgen.core import Structure
 
 from crystalnet.data.crystals import Crystal, crystal_from_structure
 from crystalnet.data.densities import read_cmed
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.atoms import Atoms
 
 
@@ -51,7 +51,9 @@ def lines_of(path: Path) -> Iterator[str]:
         with opener(path, "rt", encoding="utf-8", errors="replace") as file:
             yield from file
     except (OSError, EOFError) as error:  # not a gzip file, cut short, no permission
-        raise CrystalNetError(f"{path.name}: it can't be read ({error}). Fetch the file again.") from None
+        raise CrystalNetError(
+            f"{path.name}: it can't be read ({error}). Fetch the file again.", Code.FILE_UNREADABLE
+        ) from None
 
 
 def cif_structure(lines: Iterable[str], name: str) -> Structure:
@@ -65,9 +67,14 @@ def cif_structure(lines: Iterable[str], name: str) -> Structure:
             structures = CifParser.from_str(text).parse_structures(primitive=False)
         except Exception as error:  # the parser raises whatever its parts do, or warns of it
             cause = " ".join(str(caught[-1].message if caught else error).split())
-            raise CrystalNetError(f"{name}: this CIF gives no structure ({cause}). Correct it.") from None
+            raise CrystalNetError(
+                f"{name}: this CIF gives no structure ({cause}). Correct it.", Code.FILE_UNREADABLE
+            ) from None
     if len(structures) != 1:
-        raise CrystalNetError(f"{name}: the CIF holds {len(structures)} structures. Give each its own file.")
+        raise CrystalNetError(
+            f"{name}: the CIF holds {len(structures)} structures. Give each its own file.",
+            Code.FILE_UNREADABLE,
+        )
     return structures[0]
 
 
@@ -81,7 +88,8 @@ def _poscar(lines: Iterable[str], name: str) -> Structure:
             return Poscar.from_str("".join(lines)).structure
         except Exception as error:
             raise CrystalNetError(
-                f"{name}: its POSCAR part gives no structure ({error}). Write it in VASP 5 format."
+                f"{name}: its POSCAR part gives no structure ({error}). Write it in VASP 5 format.",
+                Code.FILE_UNREADABLE,
             ) from None
 
 
@@ -90,9 +98,13 @@ def _chgcar(lines: Iterable[str], name: str) -> Structure:
     structure = _poscar(takewhile(str.strip, lines), name)
     grid = next(lines, "").split()
     if len(grid) != 3 or not all(n.isdigit() for n in grid):
-        raise CrystalNetError(f"{name}: no density follows the structure. Fetch the whole CHGCAR.")
+        raise CrystalNetError(
+            f"{name}: no density follows the structure. Fetch the whole CHGCAR.", Code.BAD_DENSITY
+        )
     if np.linalg.det(structure.lattice.matrix) < 0:
-        raise CrystalNetError(f"{name}: its cell is left-handed, which VASP refuses. Compute it anew.")
+        raise CrystalNetError(
+            f"{name}: its cell is left-handed, which VASP refuses. Compute it anew.", Code.BAD_STRUCTURE
+        )
     return structure
 
 

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 from crystalnet.data.crystals import CRYSTAL_SYSTEMS, Crystal, crystal_from_structure, crystal_system_of
 from crystalnet.data.structure_files import cif_structure, lines_of, read_structure, structure_kind
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.atoms import Atoms
 
 FORMATS = "*.cif, POSCAR*, CONTCAR*, *.vasp, CHGCAR*, *.npz, *.csv and *.jsonl, all but .npz also with .gz"
@@ -67,10 +67,13 @@ def read_crystals(
     path = Path(path).expanduser()
     if crystal_system not in (None, *CRYSTAL_SYSTEMS):
         raise CrystalNetError(
-            f"There is no crystal system {crystal_system!r}. Choose one of {', '.join(CRYSTAL_SYSTEMS)}."
+            f"There is no crystal system {crystal_system!r}. Choose one of {', '.join(CRYSTAL_SYSTEMS)}.",
+            Code.BAD_ARGUMENT,
         )
     if limit is not None and limit < 1:
-        raise CrystalNetError(f"The limit of crystals to read is {limit}. Ask for 1 or more, or for None.")
+        raise CrystalNetError(
+            f"The limit of crystals to read is {limit}. Ask for 1 or more, or for None.", Code.BAD_ARGUMENT
+        )
     records = [
         r for r in _records(path) if crystal_system in (None, r.crystal_system) or not r.crystal_system
     ]
@@ -98,7 +101,9 @@ def read_crystals(
     reasons = "".join(f"\n  {count} x {reason}" for reason, count in left_out.most_common())
     if not crystals:
         kind = f"{crystal_system} crystal" if crystal_system else "crystal"
-        raise CrystalNetError(f"{path} holds no {kind} that can be used. It reads {FORMATS}.{reasons}")
+        raise CrystalNetError(
+            f"{path} holds no {kind} that can be used. It reads {FORMATS}.{reasons}", Code.NOTHING_LEFT
+        )
     if left_out:
         warnings.warn(f"{path}: left out {left_out.total()}:{reasons}", stacklevel=2)
     return Reading(list(crystals.values()), left_out)
@@ -110,7 +115,9 @@ def _every_split(records: list[_Record], limit: int) -> list[_Record]:
     for i, record in enumerate(records):
         groups.setdefault(record.split or "train", []).append(i)
     if limit < len(groups):
-        raise CrystalNetError(f"A limit of {limit} leaves a published split empty. Ask for more crystals.")
+        raise CrystalNetError(
+            f"A limit of {limit} leaves a published split empty. Ask for more crystals.", Code.NOTHING_LEFT
+        )
     limit = min(limit, len(records))
     shares = {name: max(1, limit * len(group) // len(records)) for name, group in groups.items()}
     largest = max(shares, key=shares.get)
@@ -127,7 +134,7 @@ def _records(path: Path) -> Iterator[_Record]:
         files = sorted(file for file in path.rglob("*") if file.is_file() and structure_kind(file))
         yield from (_Record(file.name, partial(read_structure, file)) for file in files)
     elif not path.is_file():
-        raise CrystalNetError(f"{path} does not exist. Correct the path.")
+        raise CrystalNetError(f"{path} does not exist. Correct the path.", Code.FILE_MISSING)
     elif re.search(r"\.csv(\.gz)?$", name):
         yield from _csv(path)
     elif re.search(r"\.jsonl(\.gz)?$", name):
@@ -135,7 +142,9 @@ def _records(path: Path) -> Iterator[_Record]:
     elif structure_kind(path):
         yield _Record(path.name, partial(read_structure, path))
     else:
-        raise CrystalNetError(f"{path} is of no known format. Name it as one of {FORMATS}.")
+        raise CrystalNetError(
+            f"{path} is of no known format. Name it as one of {FORMATS}.", Code.UNKNOWN_FORMAT
+        )
 
 
 def _csv(path: Path) -> Iterator[_Record]:
@@ -144,10 +153,14 @@ def _csv(path: Path) -> Iterator[_Record]:
     try:
         table = pd.read_csv(path, dtype={"material_id": str, "cif": str})
     except (ValueError, OSError, EOFError) as error:
-        raise CrystalNetError(f"{path.name}: the table can't be read ({error}). Write it as CSV.") from None
+        raise CrystalNetError(
+            f"{path.name}: the table can't be read ({error}). Write it as CSV.", Code.BAD_TABLE
+        ) from None
     if missing := {"material_id", "cif"} - set(table.columns):
         raise CrystalNetError(
-            f"{path.name}: the table has no column {' and '.join(sorted(missing))}. Give material_id and cif."
+            f"{path.name}: the table has no column {' and '.join(sorted(missing))}."
+            " Give material_id and cif.",
+            Code.BAD_TABLE,
         )
 
     def record(row: dict) -> _Record:
@@ -203,7 +216,9 @@ def _json_crystal(line: str, name: str, split: str | None, source: str) -> Cryst
 
 def _refuse(name: str, error: Exception) -> NoReturn:
     cause = f"there is no {error}" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
-    raise CrystalNetError(f"{name}: {cause}. Correct the line; read_crystals tells what it holds.") from None
+    raise CrystalNetError(
+        f"{name}: {cause}. Correct the line; read_crystals tells what it holds.", Code.BAD_TABLE
+    ) from None
 
 
 _STABLE_SPLITS = {"train_stable": True, "train_unstable": False, "val": True, "test": True}

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.lattice.indexing import (
     LIMITS,
     N_FITTED,
@@ -92,14 +92,16 @@ def find_cells(
     families = [family] if family else list(CENTRINGS)
     if family not in (None, *CENTRINGS):
         raise CrystalNetError(
-            f"There is no family {family!r}. Choose one of {', '.join(CENTRINGS)}, or None."
+            f"There is no family {family!r}. Choose one of {', '.join(CENTRINGS)}, or None.",
+            Code.BAD_ARGUMENT,
         )
     families = [name for name in families if len(observed.s) >= FEWEST[name]]
     if not families:
         fewest = FEWEST[family or "cubic"]
         raise CrystalNetError(
             f"{len(observed.s)} peaks are too few for a {family or 'cubic'} cell: at least {fewest} are"
-            " needed. Widen the range of angles, or lower the intensity that counts as a peak."
+            " needed. Widen the range of angles, or lower the intensity that counts as a peak.",
+            Code.NO_PEAKS,
         )
     peaks = Positions.of(observed)
     strength = observed.peaks.intensity[:N_PEAKS]
@@ -121,7 +123,8 @@ def find_cells(
     if not found or (not volume_range and found[0].figure_of_merit < CHANCE):
         raise CrystalNetError(
             f"No {' or '.join(families)} cell explains the peaks. Is the system another, or are there two"
-            " phases?"
+            " phases?",
+            Code.NO_CELL,
         )
     return [cell for cell in found[:most] if volume_range or cell.figure_of_merit > 0]
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from crystalnet.data.store import ALTERED, Store
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.model.degradation import degraded
 from crystalnet.model.objective import augment, stratified_voxels
 from crystalnet.physics.profiles import compression
@@ -67,7 +67,8 @@ class Batches:
         if settings.degraded and not self.stretches:
             raise CrystalNetError(
                 "training.degraded is for networks that read profiles. Set it to 0, or model.reads to"
-                " 'profiles'."
+                " 'profiles'.",
+                Code.BAD_SETTING,
             )
         self.compositions = torch.from_numpy(np.ascontiguousarray(compositions)).to(device)
         densities = torch.from_numpy(store.cmed).view(len(store), -1)

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.model.confidence import Confidence
 from crystalnet.model.network import DensityNetwork
 from crystalnet.model.rounding import restored
@@ -51,7 +51,8 @@ def load_weights(path, model: DensityNetwork) -> None:
     if json.loads(facts.get("model", "{}")) != model.settings:
         raise CrystalNetError(
             f"{path} holds a network with settings {facts.get('model')}, not {json.dumps(model.settings)}."
-            " Build the network with the file's settings."
+            " Build the network with the file's settings.",
+            Code.OTHER_SETTINGS,
         )
     model.load_state_dict(restored(tensors))
     corners = json.loads(facts.get("confidence", "null"))
@@ -88,7 +89,8 @@ def resume(path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: d
     if [json.loads(header.get(part, "null")) for part in ("settings", "model")] != [settings, model.settings]:
         raise CrystalNetError(
             f"{path} belongs to a run with other settings. Delete its folder to start anew, or use"
-            " its settings."
+            " its settings.",
+            Code.OTHER_SETTINGS,
         )
     model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
     state: dict[int, dict] = {}
@@ -116,7 +118,8 @@ def write(path, tensors: dict[str, torch.Tensor], header: dict[str, str]) -> Non
     except (OSError, SafetensorError) as error:
         part.unlink(missing_ok=True)
         raise CrystalNetError(
-            f"{path} could not be written ({error}). Free disk space and run again: the last state is kept."
+            f"{path} could not be written ({error}). Free disk space and run again: the last state is kept.",
+            Code.NOT_WRITTEN,
         ) from None
 
 
@@ -131,5 +134,6 @@ def read(path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise CrystalNetError(
-            f"{path} is not a readable weights file ({error}). Train or fetch it again."
+            f"{path} is not a readable weights file ({error}). Train or fetch it again.",
+            Code.DAMAGED,
         ) from None

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from scipy.optimize import isotonic_regression
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.similarity import ssim
 
 CONFIDENT = 0.8  # expected SSIM below which no answer is confident, our choice: misplaced atoms score less
@@ -45,7 +45,8 @@ class Confidence(NamedTuple):
         if len(agreement) < FEWEST:
             raise CrystalNetError(
                 f"{len(agreement)} validation crystals are too few to calibrate with. Raise training.max_val"
-                f" to {FEWEST} or more."
+                f" to {FEWEST} or more.",
+                Code.NOTHING_LEFT,
             )
         order = np.argsort(agreement, kind="stable")
         levels = isotonic_regression(ssim[order])

@@ -12,7 +12,7 @@ from textwrap import shorten
 import torch
 from safetensors import SafetensorError, safe_open
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.model import checkpoints, networks
 from crystalnet.model.network import DensityNetwork
 from crystalnet.model.rounding import rounded
@@ -45,11 +45,13 @@ def load(name: str) -> DensityNetwork:
         reason = shorten(str(error), 300)  # torch lists every tensor that does not fit
         raise CrystalNetError(
             f"{path} does not hold a network of this version ({reason}). Install CrystalNet again, or write"
-            " the file anew."
+            " the file anew.",
+            Code.DAMAGED,
         ) from None
     if wrong := _not_finite(model.state_dict()):
         raise CrystalNetError(
-            f"{path} is damaged: {wrong} not finite. Install CrystalNet again, or write the file anew."
+            f"{path} is damaged: {wrong} not finite. Install CrystalNet again, or write the file anew.",
+            Code.DAMAGED,
         )
     return model.eval()
 
@@ -89,12 +91,15 @@ def write(name: str, model: DensityNetwork, card: str, folder=None) -> Path:
         CrystalNetError: another name, a weight that is not finite or too large for float16, a full disk.
     """
     if not re.fullmatch(r"[\w-]+", name):
-        raise CrystalNetError(f"{name!r} cannot name a network. Use letters, digits, - and _.")
+        raise CrystalNetError(
+            f"{name!r} cannot name a network. Use letters, digits, - and _.", Code.BAD_ARGUMENT
+        )
     small = rounded(model)
     if wrong := _not_finite(small):
         raise CrystalNetError(
             f"The network {name!r} cannot be kept: as float16, {wrong} not finite. Train it again, with a"
-            " lower learning rate."
+            " lower learning rate.",
+            Code.DIVERGED,
         )
     folder = Path(folder) if folder else FOLDER
     path, card_part = folder / f"{name}.safetensors", folder / f"{name}.md.part"
@@ -105,7 +110,8 @@ def write(name: str, model: DensityNetwork, card: str, folder=None) -> Path:
         os.replace(card_part, folder / f"{name}.md")
     except OSError as error:
         raise CrystalNetError(
-            f"{name}.md could not be written ({error}). Free disk space, or choose another folder."
+            f"{name}.md could not be written ({error}). Free disk space, or choose another folder.",
+            Code.NOT_WRITTEN,
         ) from None
     finally:
         card_part.unlink(missing_ok=True)
@@ -121,10 +127,12 @@ def _existing(name: str, suffix: str) -> Path:
             else "This copy of CrystalNet brings none: train one (chapter 5) and keep it with"
             " crystalnet.model.library.write."
         )
-        raise CrystalNetError(f"There is no trained network {name!r}. {remedy}")
+        raise CrystalNetError(f"There is no trained network {name!r}. {remedy}", Code.NO_NETWORK)
     path = FOLDER / f"{name}{suffix}"
     if not path.exists():
-        raise CrystalNetError(f"{path} is missing. Install CrystalNet again, or write the network anew.")
+        raise CrystalNetError(
+            f"{path} is missing. Install CrystalNet again, or write the network anew.", Code.DAMAGED
+        )
     return path
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from crystalnet.data.store import Store
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.model.confidence import Confidence, agreement
 from crystalnet.model.encoders import N_ELEMENTS, Latent
 
@@ -78,7 +78,8 @@ class DensityNetwork(nn.Module):
         composition = self._checked(composition, N_ELEMENTS, "composition")
         if len(pattern) != len(composition):
             raise CrystalNetError(
-                f"{len(pattern)} patterns do not go with {len(composition)} compositions. Give pairs."
+                f"{len(pattern)} patterns do not go with {len(composition)} compositions. Give pairs.",
+                Code.BAD_ARGUMENT,
             )
         was_training = self.training
         self.eval()
@@ -99,7 +100,8 @@ class DensityNetwork(nn.Module):
         latent = self.latent(pattern, composition)
         if len(latent.mu) != 1:
             raise CrystalNetError(
-                f"predict takes one crystal, not {len(latent.mu)}. Call it crystal by crystal."
+                f"predict takes one crystal, not {len(latent.mu)}. Call it crystal by crystal.",
+                Code.BAD_ARGUMENT,
             )
         generator = torch.Generator().manual_seed(seed)
         repeated = Latent(*(part.expand(n_samples, -1) for part in latent))
@@ -116,7 +118,8 @@ class DensityNetwork(nn.Module):
         if self.confidence is None:
             raise CrystalNetError(
                 "This network was not calibrated. Load one that was (crystalnet.load), or fit"
-                " model.confidence.Confidence on validation crystals."
+                " model.confidence.Confidence on validation crystals.",
+                Code.NO_NETWORK,
             )
         answer = self.answer(pattern, composition, COARSE)
         return self.confidence.expected(
@@ -130,11 +133,13 @@ class DensityNetwork(nn.Module):
         if values.dim() != 2 or values.shape[-1] != length:
             raise CrystalNetError(
                 f"The {name} has shape {tuple(values.shape)}, but the network reads (crystals, {length})."
-                " Bin or pad it to that length."
+                " Bin or pad it to that length.",
+                Code.BAD_ARGUMENT,
             )
         if not torch.isfinite(values).all() or (values < 0).any():
             raise CrystalNetError(
-                f"The {name} holds NaN, infinite or negative values. Clean it: every entry must be >= 0."
+                f"The {name} holds NaN, infinite or negative values. Clean it: every entry must be >= 0.",
+                Code.BAD_ARGUMENT,
             )
         return values
 

@@ -13,7 +13,7 @@ import math
 import torch
 from torch import nn
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 
 
 class PlaneWaves(nn.Module):
@@ -62,7 +62,8 @@ class PlaneWaves(nn.Module):
         if n <= 2 * self.radius:
             raise CrystalNetError(
                 f"A grid of {n} points an axis cannot tell waves up to |h| = {self.radius} apart. Lower"
-                f" model.radius to {(n - 1) // 2} or less, or use a finer grid."
+                f" model.radius to {(n - 1) // 2} or less, or use a finer grid.",
+                Code.BAD_SETTING,
             )
         spectrum = torch.fft.rfftn(values.float(), dim=(1, 2, 3), norm="forward").flatten(1)
         waves = spectrum[:, self._places(n)[0]] * math.sqrt(2)

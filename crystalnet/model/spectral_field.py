@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.model.plane_waves import PlaneWaves
 
 MOST_IN_BASIS = 4000  # training crystals that the components are taken of, our choice: more change little
@@ -46,7 +46,8 @@ class SpectralField(nn.Module):
         if n_components > most:
             raise CrystalNetError(
                 f"{most} components are the most that this data set gives. Lower model.n_components to it,"
-                f" from {n_components}."
+                f" from {n_components}.",
+                Code.BAD_SETTING,
             )
         series = torch.cat(
             [self.waves.of_grid(densities[part].float().clamp_min(0).sqrt()) for part in rows.split(BLOCK)]

@@ -18,7 +18,7 @@ from torch.multiprocessing import ProcessRaisedException
 from tqdm.auto import tqdm
 
 from crystalnet.data.store import Store
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.model import checkpoints
 from crystalnet.model.batches import Batches, seed_of
 from crystalnet.model.network import DensityNetwork
@@ -62,10 +62,13 @@ def train(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CrystalNetError(f"{folder} cannot be made ({error}). Choose another folder.") from None
+        raise CrystalNetError(
+            f"{folder} cannot be made ({error}). Choose another folder.", Code.NOT_WRITTEN
+        ) from None
     if (n_train := len(store.indices("train"))) < 2 * settings.devices:
         raise CrystalNetError(
-            f"{n_train} training crystals are too few: BatchNorm needs two on each device. Add crystals."
+            f"{n_train} training crystals are too few: BatchNorm needs two on each device. Add crystals.",
+            Code.NOTHING_LEFT,
         )
     check_validation_crystals(store)
     fabric = _fabric(settings)
@@ -76,7 +79,9 @@ def train(
         try:
             history = fabric.launch(_train, *work)
         except ProcessRaisedException as error:
-            raise CrystalNetError(f"{str(error).strip().splitlines()[-1].split('Error: ')[-1]}") from None
+            raise CrystalNetError(
+                f"{str(error).strip().splitlines()[-1].split('Error: ')[-1]}", Code.DIVERGED
+            ) from None
     checkpoints.load_weights(folder / BEST, model.cpu())
     model.tabulate(None)
     return pd.DataFrame(history)
@@ -96,7 +101,8 @@ def _fabric(settings: TrainingParams):
     except (RuntimeError, ValueError) as error:  # Lightning's own errors are both
         raise CrystalNetError(
             f"training.devices = {settings.devices} with accelerator {settings.accelerator!r} is not to be"
-            f" had ({error}). Ask for what there is; several devices need `make results`, not a notebook."
+            f" had ({error}). Ask for what there is; several devices need `make results`, not a notebook.",
+            Code.NO_DEVICE,
         ) from None
 
 
@@ -214,7 +220,8 @@ class _Trainer:
             f"The loss became {float(losses[step, 0]):.3g} in epoch {epoch}, step {step}, in a batch of"
             f" {names}."
             + (f" The last good state is {kept}." if kept.exists() else " No state was saved before.")
-            + " Lower training.learning_rate, or look at these crystals."
+            + " Lower training.learning_rate, or look at these crystals.",
+            Code.DIVERGED,
         )
 
     def validate(self) -> float:

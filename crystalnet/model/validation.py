@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from crystalnet.data.store import Store
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.similarity import score_rotations
 from crystalnet.settings import TrainingParams
 
@@ -38,4 +38,6 @@ def best_similarities(
 
 def check_validation_crystals(store: Store) -> None:
     if not len(store.indices("val", 1)):
-        raise CrystalNetError("The data set has no validation crystals. Choose a split that leaves some.")
+        raise CrystalNetError(
+            "The data set has no validation crystals. Choose a split that leaves some.", Code.NOTHING_LEFT
+        )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.patterns.pattern_formats import FEWEST, READERS, refuse
 
 FORMATS = "*.xy, *.xye, *.dat, *.txt, *.csv, *.cif, *.xrdml, and GSAS' *.gsas, *.gss, *.gsa, *.fxye, *.raw"
@@ -52,9 +52,11 @@ def read_pattern(path: str | Path, wavelength: float | str | None = None) -> Mea
     wavelength = wavelength_of(wavelength)
     read = READERS.get(path.suffix.lower())
     if not path.is_file():
-        raise CrystalNetError(f"{path} is no file. Correct the path.")
+        raise CrystalNetError(f"{path} is no file. Correct the path.", Code.FILE_MISSING)
     if read is None:
-        raise CrystalNetError(f"{path.name} is of no known format. Export the pattern as one of {FORMATS}.")
+        raise CrystalNetError(
+            f"{path.name} is of no known format. Export the pattern as one of {FORMATS}.", Code.UNKNOWN_FORMAT
+        )
     return checked(Measured(*read(_text(path), path.name, wavelength), path.name))
 
 
@@ -74,7 +76,8 @@ def wavelength_of(wavelength: float | str | None) -> float | None:
         value = np.nan
     if not 0 < value < np.inf:
         raise CrystalNetError(
-            f"There is no wavelength {wavelength!r}. Give it in Å, or as one of {', '.join(WAVELENGTHS)}."
+            f"There is no wavelength {wavelength!r}. Give it in Å, or as one of {', '.join(WAVELENGTHS)}.",
+            Code.BAD_WAVELENGTH,
         )
     return value
 
@@ -114,7 +117,9 @@ def _text(path: Path) -> str:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise CrystalNetError(f"{path.name}: it can't be read ({error}). Correct its permissions.") from None
+        raise CrystalNetError(
+            f"{path.name}: it can't be read ({error}). Correct its permissions.", Code.FILE_UNREADABLE
+        ) from None
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", errors="replace")
     if b"\0" in data or data.startswith((b"RAW", b"\x89", b"PK")):

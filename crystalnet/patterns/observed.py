@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.diffraction import (
     INTENSITY_TOLERANCE,
     MO_K_ALPHA,
@@ -69,23 +69,32 @@ class Observed:
         """
         two_theta, intensity = (np.asarray(part, float) for part in peaks[:2])
         if two_theta.ndim != 1 or two_theta.shape != intensity.shape or len(two_theta) < 2:
-            raise CrystalNetError("At least two peaks are needed, each with an angle and an intensity.")
+            raise CrystalNetError(
+                "At least two peaks are needed, each with an angle and an intensity.", Code.BAD_PEAKS
+            )
         low, high = two_theta_range
         if not (0 < wavelength < np.inf and 0 <= low < high <= 180):
             raise CrystalNetError(
                 f"A wavelength of {wavelength} Å and angles from {low} to {high} degrees can't be. Give a"
-                " wavelength in Å, such as 1.5406, and two_theta within 0 to 180 degrees."
+                " wavelength in Å, such as 1.5406, and two_theta within 0 to 180 degrees.",
+                Code.BAD_ARGUMENT,
             )
         if not (np.isfinite(two_theta).all() and np.isfinite(intensity).all() and (intensity >= 0).all()):
-            raise CrystalNetError("A peak holds NaN, infinite or negative values. Clean the list of peaks.")
+            raise CrystalNetError(
+                "A peak holds NaN, infinite or negative values. Clean the list of peaks.", Code.BAD_PEAKS
+            )
         if two_theta.min() < low or two_theta.max() > high or two_theta.min() <= 0:
-            raise CrystalNetError(f"A peak lies outside {low} to {high} degrees, or at 0. Correct the range.")
+            raise CrystalNetError(
+                f"A peak lies outside {low} to {high} degrees, or at 0. Correct the range.", Code.BAD_PEAKS
+            )
         order = np.argsort(two_theta, kind="stable")
         two_theta, intensity = two_theta[order], intensity[order]
         s = np.sin(np.radians(two_theta / 2)) / wavelength
         free = intensity / lp_factor(s, wavelength)
         if not free.max() > 0:
-            raise CrystalNetError("No peak has an intensity above 0. Give the heights or areas of the peaks.")
+            raise CrystalNetError(
+                "No peak has an intensity above 0. Give the heights or areas of the peaks.", Code.BAD_PEAKS
+            )
         ends = [float(np.sin(np.radians(angle / 2)) / wavelength) for angle in two_theta_range]
         return cls(s, free / free.max(), *ends, wavelength, **facts)
 

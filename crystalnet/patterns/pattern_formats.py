@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 
 FEWEST = 50  # points, our choice: fewer are a list of peaks rather than a pattern
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan|[+-]?inf", re.IGNORECASE)
@@ -36,7 +36,7 @@ class Columns(NamedTuple):
 def refuse(
     name: str, cause: str, remedy: str = "Export the pattern anew: two_theta in degrees, counts"
 ) -> NoReturn:
-    raise CrystalNetError(f"{name}: {cause}. {remedy}.")
+    raise CrystalNetError(f"{name}: {cause}. {remedy}.", Code.NOT_A_PATTERN)
 
 
 def _columns(text: str, name: str, wavelength: float | None) -> Columns:

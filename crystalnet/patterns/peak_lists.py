@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.diffraction import Peaks
 
 
@@ -33,10 +33,13 @@ def peaks_of_text(text: str, wavelength: float) -> Peaks:
         if not (0 < two_theta < 180 and 0 <= intensity < np.inf):
             raise CrystalNetError(
                 f"Line {number} of the peaks, {line.strip()[:40]!r}, is no angle within 0-180 degrees and"
-                " intensity. Write them like '28.44 100'."
+                " intensity. Write them like '28.44 100'.",
+                Code.BAD_PEAKS,
             )
         rows.append((two_theta, intensity))
     if not rows:
-        raise CrystalNetError("The list of peaks is empty. Write a line a peak, like '28.44 100'.")
+        raise CrystalNetError(
+            "The list of peaks is empty. Write a line a peak, like '28.44 100'.", Code.BAD_PEAKS
+        )
     two_theta, intensity = np.array(sorted(rows)).T
     return Peaks(two_theta, intensity, wavelength / (2 * np.sin(np.radians(two_theta / 2))))

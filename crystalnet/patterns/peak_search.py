@@ -16,7 +16,7 @@ from pybaselines import Baseline
 from scipy.ndimage import gaussian_filter1d, maximum_filter, median_filter, uniform_filter1d
 from scipy.signal import find_peaks
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 
 BROADEST = 0.012  # 1/Å of s, standard deviation, our choice: crystallites of 1.7 nm; halos of glass are wider
 STANDS_OUT = 5.0  # standard deviations of the noise, our choice: one false peak in 10^6 points
@@ -119,7 +119,8 @@ def usual_width(s: np.ndarray, counts: np.ndarray, noise: np.ndarray) -> float:
     if not narrow.any():
         raise CrystalNetError(
             "No peaks stand out of the noise and the background. Measure for longer, or check that the file"
-            " holds a pattern of a crystalline powder."
+            " holds a pattern of a crystalline powder.",
+            Code.NO_PEAKS,
         )
     width, weight = width[narrow], height[rows, places][narrow]
     order = np.argsort(width)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.patterns.measured import Measured, checked, wavelength_of
 from crystalnet.patterns.observed import RESOLVED, SHARP, STEP, Observed
 from crystalnet.patterns.peak_search import (
@@ -102,7 +102,9 @@ def fit_peaks(
     """
     wavelength = wavelength_of(wavelength) or wavelength_of(pattern.wavelength)
     if wavelength is None:
-        raise CrystalNetError(f"{pattern.name}: the wavelength is not known. Give it, in Å or as 'CuKa'.")
+        raise CrystalNetError(
+            f"{pattern.name}: the wavelength is not known. Give it, in Å or as 'CuKa'.", Code.NO_WAVELENGTH
+        )
     pattern = _cropped(checked(pattern))
     x, counts, noise, width = _even(pattern, wavelength)
     points = width / (x[1] - x[0])
@@ -113,7 +115,7 @@ def fit_peaks(
         alone = stripped(x, net, doublet, K_ALPHA_2) if doublet else net
         places = places_of(alone, noise, points)
         if len(places) < 2:
-            raise CrystalNetError(_TOO_FEW.format(pattern.name))
+            raise CrystalNetError(_TOO_FEW.format(pattern.name), Code.NO_PEAKS)
         return _start(x, alone, places, width)
 
     doublet, lines = doublet_of(wavelength), ((1.0, 1.0),)
@@ -156,7 +158,9 @@ def _even(pattern: Measured, wavelength: float) -> tuple[np.ndarray, np.ndarray,
     step = float(np.median(np.diff(pattern.two_theta)))
     n = int(np.ptp(pattern.two_theta) / step + 1.5)
     if n > MOST * len(pattern.two_theta):
-        raise CrystalNetError(f"{pattern.name}: most angles are missing. Give one range of equal steps.")
+        raise CrystalNetError(
+            f"{pattern.name}: most angles are missing. Give one range of equal steps.", Code.NOT_A_PATTERN
+        )
     x = np.linspace(pattern.two_theta[0], pattern.two_theta[-1], n)
     counts = np.interp(x, pattern.two_theta, pattern.counts)
 
@@ -202,7 +206,7 @@ def _told_apart(peaks: Shapes, clear: float, pattern: Measured) -> Shapes:
         if all(abs(peaks.centre[k] - peaks.centre[j]) > SAME * peaks.width[j] for j in kept):
             kept.append(k)
     if len(kept) < 2:
-        raise CrystalNetError(_TOO_FEW.format(pattern.name))
+        raise CrystalNetError(_TOO_FEW.format(pattern.name), Code.NO_PEAKS)
     return peaks.of(np.sort(kept))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.patterns.measured import Measured, checked, wavelength_of
 from crystalnet.patterns.peak_search import K_ALPHA_2, doublet_of
 from crystalnet.patterns.peak_shapes import pseudo_voigt
@@ -63,15 +63,20 @@ def simulated(
     low, high = two_theta_range
     if not (0 < low < high < 180 and step > 0 and crystallite_nm > 0 and counts > 0 and background >= 0):
         raise CrystalNetError(
-            "A pattern needs angles within 0 to 180 degrees and a step, size and counts above 0."
+            "A pattern needs angles within 0 to 180 degrees and a step, size and counts above 0.",
+            Code.BAD_ARGUMENT,
         )
     if not 0 <= lorentzian <= 1:
-        raise CrystalNetError(f"A Lorentzian part of {lorentzian} can't be. Choose one from 0 to 1.")
+        raise CrystalNetError(
+            f"A Lorentzian part of {lorentzian} can't be. Choose one from 0 to 1.", Code.BAD_ARGUMENT
+        )
     lines = [(1.0, 1.0)]
     if k_alpha_2:
         doublet = doublet_of(wavelength)
         if doublet is None:
-            raise CrystalNetError(f"No doublet is known at {wavelength} Å. Name one, such as 'CuKa1'.")
+            raise CrystalNetError(
+                f"No doublet is known at {wavelength} Å. Name one, such as 'CuKa1'.", Code.BAD_ARGUMENT
+            )
         lines = [(doublet[0], 1 / (1 + K_ALPHA_2)), (doublet[1], K_ALPHA_2 / (1 + K_ALPHA_2))]
     two_theta = np.arange(low, high + step / 2, step)
     rng = np.random.default_rng(seed)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 
 
 class Atoms(NamedTuple):
@@ -32,16 +32,21 @@ class Atoms(NamedTuple):
         if isinstance(structure, cls):
             return structure
         if len(structure) == 0:
-            raise CrystalNetError("The structure holds no atoms. Give a structure with at least one site.")
+            raise CrystalNetError(
+                "The structure holds no atoms. Give a structure with at least one site.", Code.BAD_STRUCTURE
+            )
         if not structure.is_ordered:
             site = next(s for s in structure if not s.is_ordered)
             raise CrystalNetError(
                 f"Site {site.species_string!r} at {np.round(site.frac_coords, 4).tolist()} is partly occupied"
                 " or shared. Density and pattern are defined for ordered crystals: choose one ordered"
-                " arrangement first (pymatgen's OrderDisorderedStructureTransformation makes them)."
+                " arrangement first (pymatgen's OrderDisorderedStructureTransformation makes them).",
+                Code.DISORDERED,
             )
         lattice = np.array(structure.lattice.matrix, dtype=float)
         frac_coords = np.array(structure.frac_coords, dtype=float)
         if not (np.isfinite(lattice).all() and np.isfinite(frac_coords).all()):
-            raise CrystalNetError("A lattice vector or coordinate is not a finite number. Correct the file.")
+            raise CrystalNetError(
+                "A lattice vector or coordinate is not a finite number. Correct the file.", Code.BAD_STRUCTURE
+            )
         return cls(lattice, frac_coords, np.array([site.specie.symbol for site in structure]))

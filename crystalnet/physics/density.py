@@ -14,7 +14,7 @@ from itertools import permutations, product
 import numpy as np
 import torch
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.scattering import Sites, chunks, phase_sums, sites_by_element, slots
 from crystalnet.physics.tables import valence
 
@@ -61,7 +61,9 @@ def promolecule_cmeds(
             the crystal. Or another dtype.
     """
     if dtype not in _SAME:
-        raise CrystalNetError(f"Densities are not computed in {dtype}. Pass torch.float32 or torch.float64.")
+        raise CrystalNetError(
+            f"Densities are not computed in {dtype}. Pass torch.float32 or torch.float64.", Code.BAD_ARGUMENT
+        )
     device = torch.device(device or "cpu")
     crystals = sites_by_element(structures, _gaussians)
     lattices = np.array([crystal.lattice for crystal in crystals]).reshape(-1, 3, 3)

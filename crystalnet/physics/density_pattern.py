@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.diffraction import MO_K_ALPHA, N_BINS, Peaks, binned_pattern, merged_peaks
 
 
@@ -29,15 +29,21 @@ def density_peaks(cmed, lattice, wavelength: float = MO_K_ALPHA) -> Peaks:
     cmed, lattice = np.asarray(cmed, float), np.asarray(lattice, float)
     n = len(cmed)
     if cmed.shape != (n, n, n) or not np.isfinite(cmed).all():
-        raise CrystalNetError("The density must be (n, n, n) finite values. Pass one crystal's CMED.")
+        raise CrystalNetError(
+            "The density must be (n, n, n) finite values. Pass one crystal's CMED.", Code.BAD_DENSITY
+        )
     if np.ptp(cmed) <= 1e-9 * np.abs(cmed).max():  # only rounding would be left to scatter
-        raise CrystalNetError("The density is the same everywhere: nothing scatters. Pass a crystal's CMED.")
+        raise CrystalNetError(
+            "The density is the same everywhere: nothing scatters. Pass a crystal's CMED.", Code.BAD_DENSITY
+        )
     axis = np.fft.fftfreq(n, 1 / n)
     hkl = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1)
     g = np.linalg.norm(hkl @ np.linalg.inv(lattice).T, axis=-1)
     inside = (g > 0) & (g * wavelength / 2 < 1) & (2 * np.abs(hkl) < n).all(-1)  # not 000, no Nyquist plane
     if not inside.any():
-        raise CrystalNetError(f"No reflection lies in reach of wavelength {wavelength} Å. Shorten it.")
+        raise CrystalNetError(
+            f"No reflection lies in reach of wavelength {wavelength} Å. Shorten it.", Code.BAD_WAVELENGTH
+        )
     structure_factor = np.fft.fftn(cmed)[inside] * abs(np.linalg.det(lattice)) / n**3
     return merged_peaks(g[inside], np.abs(structure_factor) ** 2, wavelength)
 

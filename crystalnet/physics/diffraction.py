@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch.nn.functional import pad
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.cells import smallest_cells
 from crystalnet.physics.reflections import half_box, half_sphere, reach
 from crystalnet.physics.scattering import Sites, chunks, named, phase_sums, sites_by_element, slots
@@ -120,7 +120,8 @@ def batch_peaks(
             raise CrystalNetError(
                 f"{named(rows[n_reflections.index(0)], len(structures))}No reflection lies between two_theta"
                 f" {two_theta_range[0]} and {two_theta_range[1]} degrees at wavelength {wavelength}"
-                " Å. Widen the range or shorten the wavelength."
+                " Å. Widen the range or shorten the wavelength.",
+                Code.BAD_ARGUMENT,
             )
         order, ring, rings = merged(g, crystal, wavelength)
         positions = positions.index_select(0, order)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.diffraction import (
     MO_K_ALPHA,
     N_BINS,
@@ -60,7 +60,9 @@ def log_profile(peaks: Peaks) -> np.ndarray:
     """
     values = np.stack([np.asarray(part, float) for part in peaks])
     if not np.isfinite(values).all() or (values < 0).any() or (values[2] == 0).any():
-        raise CrystalNetError("A peak holds NaN, infinite or negative values. Clean the list of peaks.")
+        raise CrystalNetError(
+            "A peak holds NaN, infinite or negative values. Clean the list of peaks.", Code.BAD_PEAKS
+        )
     two_theta, intensity, d_spacing = torch.from_numpy(values)
     crystal = torch.zeros(len(d_spacing), dtype=torch.int32)
     amplitude = intensity / lorentz_polarisation(two_theta)
@@ -68,7 +70,8 @@ def log_profile(peaks: Peaks) -> np.ndarray:
     if not profile.max() > 0:
         raise CrystalNetError(
             f"No peak lies between d = {1 / (2 * HIGHEST):.3f} and {1 / (2 * LOWEST):.0f} Å. Check the"
-            " wavelength."
+            " wavelength.",
+            Code.BAD_PEAKS,
         )
     return profile
 

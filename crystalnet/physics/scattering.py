@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.atoms import Atoms
 
 CHUNK = {
@@ -57,7 +57,7 @@ def sites_by_element(structures: Sequence, table: Callable[[str], np.ndarray]) -
         try:
             crystals.append(_sites(Atoms.of(structure), table))
         except CrystalNetError as error:
-            raise CrystalNetError(f"{named(index, len(structures))}{error}") from None
+            raise CrystalNetError(f"{named(index, len(structures))}{error}", error.code) from None
     return crystals
 
 
@@ -66,7 +66,8 @@ def _sites(atoms: Atoms, table: Callable[[str], np.ndarray]) -> Sites:
     finite = np.isfinite(lattice).all() and np.isfinite(frac_coords).all()
     if not (finite and len(frac_coords) and abs(np.linalg.det(lattice)) > 0):
         raise CrystalNetError(
-            "There are no atoms, the cell has no volume, or a number is not finite. Correct the structure."
+            "There are no atoms, the cell has no volume, or a number is not finite. Correct the structure.",
+            Code.BAD_STRUCTURE,
         )
     rows: dict[str, list[int]] = {}
     for row, symbol in enumerate(np.asarray(atoms.symbols).tolist()):

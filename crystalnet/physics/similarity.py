@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.symmetry import ROTATIONS, rotate
 
 WINDOW, K1, K2 = 7, 0.01, 0.03  # paper, 'Metrics'; Wang et al. 2004
@@ -191,7 +191,8 @@ def _pair(a, b) -> tuple[torch.Tensor, torch.Tensor]:
     a, b = (torch.as_tensor(x) for x in (a, b))
     if a.shape[-3:] != b.shape[-3:]:
         raise CrystalNetError(
-            f"The densities differ in shape: {tuple(a.shape)} and {tuple(b.shape)}. Sample both on one grid."
+            f"The densities differ in shape: {tuple(a.shape)} and {tuple(b.shape)}. Sample both on one grid.",
+            Code.BAD_ARGUMENT,
         )
     dtype = torch.promote_types(
         torch.promote_types(a.dtype, b.dtype), torch.float32

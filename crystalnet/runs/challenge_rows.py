@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.runs.params import repository_root
 from crystalnet.runs.provenance import write_text
 from crystalnet.runs.results import read_table
@@ -84,6 +84,7 @@ def _read_kept(path: Path) -> tuple[pd.DataFrame, dict]:
             raise ValueError("their challenges differ")
     except (OSError, ValueError, KeyError) as error:
         raise CrystalNetError(
-            f"{path} or its .json is damaged ({error}). Take both from the repository again."
+            f"{path} or its .json is damaged ({error}). Take both from the repository again.",
+            Code.DAMAGED,
         ) from None
     return table, manifest

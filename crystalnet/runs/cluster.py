@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 
 
 @contextmanager
@@ -22,9 +22,12 @@ def cluster(scheduler: str) -> Iterator:
     except (OSError, TimeoutError, ValueError) as error:
         raise CrystalNetError(
             f"No Dask scheduler answers at {scheduler!r} ({error}). Start one (dask scheduler), or leave the"
-            " address out to compute on this machine."
+            " address out to compute on this machine.",
+            Code.NO_DEVICE,
         ) from None
     with client:
         if not client.ncores():
-            raise CrystalNetError(f"The scheduler {scheduler} has no workers. Start some (dask worker).")
+            raise CrystalNetError(
+                f"The scheduler {scheduler} has no workers. Start some (dask worker).", Code.NO_DEVICE
+            )
         yield client

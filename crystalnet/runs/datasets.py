@@ -22,7 +22,7 @@ from crystalnet.data.published import read_id_lists
 from crystalnet.data.store import ALTERED, Store
 from crystalnet.data.tables import read_crystals
 from crystalnet.data.variations import variations
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.runs.cluster import cluster
 from crystalnet.runs.params import Params, repository_root
 from crystalnet.runs.provenance import code_digest, environment, fingerprint
@@ -85,7 +85,8 @@ class DataSets(Results):
             return splits
         if data.density == "dft":
             raise CrystalNetError(
-                "Altered copies have no DFT density. Set data.variations to 0, or data.density to another."
+                "Altered copies have no DFT density. Set data.variations to 0, or data.density to another.",
+                Code.BAD_SETTING,
             )
         held_out = [*splits["val"], *splits["test"]]
         copies = variations(splits["train"], data.variations, data.seed, held_out)
@@ -143,7 +144,8 @@ class DataSets(Results):
         if data.source == "prototypes":
             if data.n_crystals is None:
                 raise CrystalNetError(
-                    "The embedded source needs data.n_crystals. Set it, for example to 600."
+                    "The embedded source needs data.n_crystals. Set it, for example to 600.",
+                    Code.BAD_SETTING,
                 )
             largest = {} if data.max_atoms is None else {"max_atoms": data.max_atoms}
             crystals, left_out = prototype_crystals(system, data.n_crystals, data.seed, **largest), Counter()
@@ -192,7 +194,8 @@ class DataSets(Results):
         if not path.exists():
             raise CrystalNetError(
                 f"{setting} {value!r} does not exist, seen from the repository. Give a file or folder that"
-                " does; data.source may also be 'prototypes' or 'materials_project'."
+                " does; data.source may also be 'prototypes' or 'materials_project'.",
+                Code.FILE_MISSING,
             )
         return path
 
@@ -201,7 +204,8 @@ def _canonical(crystal: Crystal, density: str) -> Crystal:
     if crystal.density_file and density != "promolecule":
         raise CrystalNetError(
             f"{crystal.material_id} has its density on the cell of its file. Set data.cell to 'given', or"
-            " data.density to 'promolecule'."
+            " data.density to 'promolecule'.",
+            Code.BAD_SETTING,
         )
     return replace(crystal, atoms=canonical(crystal.atoms, crystal.material_id))
 

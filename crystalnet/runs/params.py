@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Discriminator, Field, Tag, ValidationError
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.settings import (
     AblationParams,
     DataParams,
@@ -65,19 +65,20 @@ class Params(Group):
         """
         if name not in (variants := self.ablations.variants):
             raise CrystalNetError(
-                f"There is no variant {name!r} in ablations.variants. Choose one of {', '.join(variants)}."
+                f"There is no variant {name!r} in ablations.variants. Choose one of {', '.join(variants)}.",
+                Code.BAD_SETTING,
             )
         try:
             return self._of(_changed(self.model_dump(), variants[name]))
         except CrystalNetError as error:
-            raise CrystalNetError(f"ablations.variants, {name!r}: {error}") from None
+            raise CrystalNetError(f"ablations.variants, {name!r}: {error}", error.code) from None
 
     @classmethod
     def _of(cls, groups: dict) -> Params:
         try:
             return cls(**groups)
         except ValidationError as error:
-            raise CrystalNetError(_explained(error, groups["profile"])) from None
+            raise CrystalNetError(_explained(error, groups["profile"]), Code.BAD_SETTING) from None
 
 
 def repository_root() -> Path:
@@ -86,7 +87,9 @@ def repository_root() -> Path:
     for folder in (here, *here.parents, Path(__file__).parents[2]):
         if (folder / "params").is_dir() and (folder / "book").is_dir():
             return folder
-    raise CrystalNetError(f"{here} is not inside the CrystalNet repository. Change to it and try again.")
+    raise CrystalNetError(
+        f"{here} is not inside the CrystalNet repository. Change to it and try again.", Code.BAD_ARGUMENT
+    )
 
 
 def _read_profile(profile: str) -> dict:
@@ -96,12 +99,17 @@ def _read_profile(profile: str) -> dict:
         content = yaml.safe_load(path.read_text()) or {}
     except FileNotFoundError:
         names = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
-        raise CrystalNetError(f"There is no params/{profile}.yaml. Choose one of {names}.") from None
+        raise CrystalNetError(
+            f"There is no params/{profile}.yaml. Choose one of {names}.", Code.FILE_MISSING
+        ) from None
     except yaml.YAMLError as error:
-        raise CrystalNetError(f"{path.name} is not valid YAML: {error}. Correct it.") from None
+        raise CrystalNetError(
+            f"{path.name} is not valid YAML: {error}. Correct it.", Code.BAD_SETTING
+        ) from None
     if not isinstance(content, dict):
         raise CrystalNetError(
-            f"{path.name} must map group names to settings. Compare it with params/quick.yaml."
+            f"{path.name} must map group names to settings. Compare it with params/quick.yaml.",
+            Code.BAD_SETTING,
         )
     return content
 
@@ -112,12 +120,14 @@ def _changed(groups: dict, changes: dict) -> dict:
     for group, values in changes.items():
         if not isinstance(values, dict):
             raise CrystalNetError(
-                f"{group} must be a mapping of settings, not {values!r}. Write {group} = {{}}."
+                f"{group} must be a mapping of settings, not {values!r}. Write {group} = {{}}.",
+                Code.BAD_SETTING,
             )
         before = groups.get(group) or {}
         if not isinstance(before, dict):
             raise CrystalNetError(
-                f"{group} = {before!r} has no keys to change. Change it in the profile's own file."
+                f"{group} = {before!r} has no keys to change. Change it in the profile's own file.",
+                Code.BAD_SETTING,
             )
         if group == "model" and "field" in values and values["field"] != _field(before):
             before = {}

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 from crystalnet.data.leakage import swap_neighbours
 from crystalnet.data.store import ALTERED
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.similarity import align
 from crystalnet.physics.symmetry import lattice_operations
 from crystalnet.runs.params import Params, repository_root
@@ -48,7 +48,9 @@ def publish(run: Run, folder=None, only_missing: bool = False) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)  # an error now, not after the training
     except OSError as error:
-        raise CrystalNetError(f"{folder} cannot hold records ({error}). Choose another folder.") from None
+        raise CrystalNetError(
+            f"{folder} cannot hold records ({error}). Choose another folder.", Code.NOT_WRITTEN
+        ) from None
     dft = PREDICTORS if params.evaluation.densities else ()
     variants = params.ablations.variants
     other_splits = tuple(name for name, groups in variants.items() if "split" in groups.get("data", {}))
@@ -99,7 +101,8 @@ def _completed(run: Run, folder: Path) -> Record | None:
         changed.append("crystals")  # their arrays may differ in last bits, from one processor to another
     if changed:
         raise CrystalNetError(
-            f"{folder} is of other {', '.join(changed)}: nothing can be added to it. Publish it anew."
+            f"{folder} is of other {', '.join(changed)}: nothing can be added to it. Publish it anew.",
+            Code.OTHER_SETTINGS,
         )
     return record
 

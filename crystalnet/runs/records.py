@@ -30,7 +30,7 @@ import numpy as np
 import pandas as pd
 
 from crystalnet.data.store import ALTERED
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.runs.params import repository_root
 from crystalnet.runs.results import read_table
 from crystalnet.runs.run import PREDICTORS
@@ -142,10 +142,12 @@ def _reading(path: Path) -> Iterator[Path]:
     try:
         yield path
     except FileNotFoundError:
-        raise CrystalNetError(f"There is no {path}. {REMEDY}") from None
+        raise CrystalNetError(f"There is no {path}. {REMEDY}", Code.FILE_MISSING) from None
     except Exception as error:  # a damaged archive fails in a dozen ways
         reason = f"no {error}" if isinstance(error, KeyError) else shorten(str(error), 200)
-        raise CrystalNetError(f"{path} is damaged or not of a record ({reason}). {REMEDY}") from None
+        raise CrystalNetError(
+            f"{path} is damaged or not of a record ({reason}). {REMEDY}", Code.DAMAGED
+        ) from None
 
 
 def _read_table(path: Path, column: str = "epoch", cases=()) -> pd.DataFrame:

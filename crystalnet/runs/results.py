@@ -17,7 +17,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.runs.params import Params, repository_root
 from crystalnet.runs.provenance import environment, write_text
 
@@ -69,7 +69,8 @@ class Results:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise CrystalNetError(
-                f"{self.folder} cannot hold results ({error}). Choose another folder."
+                f"{self.folder} cannot hold results ({error}). Choose another folder.",
+                Code.NOT_WRITTEN,
             ) from None
         self.progress = progress
 

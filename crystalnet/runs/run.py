@@ -13,7 +13,7 @@ from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
 from crystalnet.data.densities import density_files
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.hardware import device
 from crystalnet.runs.params import Params
 from crystalnet.runs.provenance import SCIENCE, code_digest, fingerprint, write_text
@@ -36,7 +36,9 @@ class Run(Trainings):
         """
         store, settings = self.store(system), self.params.evaluation
         if predictor not in PREDICTORS:
-            raise CrystalNetError(f"Unknown predictor {predictor!r}. Choose one of {', '.join(PREDICTORS)}.")
+            raise CrystalNetError(
+                f"Unknown predictor {predictor!r}. Choose one of {', '.join(PREDICTORS)}.", Code.BAD_ARGUMENT
+            )
         return self._scores(
             f"evaluation-{predictor.replace(' ', '-')}" + ("-dft" if truth == "dft" else ""),
             system,
@@ -139,7 +141,9 @@ class Run(Trainings):
         rows, files = store.indices(split, most), None
         if dft:
             if not settings.densities:
-                raise CrystalNetError("evaluation.densities names no folder of DFT densities. Set it.")
+                raise CrystalNetError(
+                    "evaluation.densities names no folder of DFT densities. Set it.", Code.BAD_SETTING
+                )
             truths = self.path("evaluation.densities", settings.densities)
             key["densities"] = fingerprint(truths)
         folder = self.place(kind, system, key)

@@ -11,7 +11,7 @@ import torch
 
 from crystalnet.data.blocks import compute_block
 from crystalnet.data.crystals import composition_vector
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.model import library
 from crystalnet.model.network import COARSE
 from crystalnet.physics.similarity import align
@@ -64,11 +64,15 @@ def write_showcase(run: Run, record: Record, folder) -> Path:
     table, data = chosen(record.scores), run.params.data
     known = {crystal.material_id: crystal for crystal in run.cleaned(system).crystals}
     if missing := [name for name in table["material_id"] if name not in known]:
-        raise CrystalNetError(f"{data.source} lacks {', '.join(missing)}. Take the source of the scores.")
+        raise CrystalNetError(
+            f"{data.source} lacks {', '.join(missing)}. Take the source of the scores.", Code.OTHER_SETTINGS
+        )
     crystals = [known[name] for name in table["material_id"]]
     computed = compute_block(crystals, data.n_grid, data.density, data.chgcar_method)
     if reasons := [reason for *_, reason in computed if reason]:
-        raise CrystalNetError(f"A crystal of the explorer could not be computed: {reasons[0]}")
+        raise CrystalNetError(
+            f"A crystal of the explorer could not be computed: {reasons[0]}", Code.BAD_STRUCTURE
+        )
     _, profiles, truths, _ = zip(*computed, strict=True)
     compositions = np.array([composition_vector(crystal.atoms) for crystal in crystals])
     lattices = np.array([crystal.atoms.lattice for crystal in crystals])
@@ -106,4 +110,4 @@ def read_showcase(folder=None) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in ARRAYS}
     except Exception as error:  # a damaged archive fails in a dozen ways
-        raise CrystalNetError(f"{path} is missing or damaged ({error}). {REMEDY}") from None
+        raise CrystalNetError(f"{path} is missing or damaged ({error}). {REMEDY}", Code.DAMAGED) from None

@@ -16,7 +16,7 @@ import yaml
 from joblib import Parallel, delayed, parallel_config
 from tqdm.auto import tqdm
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.runs.cluster import cluster
 from crystalnet.runs.params import Params
 from crystalnet.runs.run import Run
@@ -64,7 +64,7 @@ def sweep(
         CrystalNetError: there is nothing to run, or no cluster answers.
     """
     if not settings:
-        raise CrystalNetError("There is nothing to run. Name at least one profile.")
+        raise CrystalNetError("There is nothing to run. Name at least one profile.", Code.BAD_ARGUMENT)
     with _backend(scheduler, workers):
         jobs = (delayed(_table)(name, params, folder) for name, params in settings.items())
         done = Parallel(return_as="generator_unordered")(jobs)
@@ -82,7 +82,9 @@ def _axis(text: str) -> tuple[str, str, list]:
     except yaml.YAMLError:
         values = []
     if not (group and key and values):
-        raise CrystalNetError(f"{text!r} says nothing to vary. Write group.key=values: model.width=32,64.")
+        raise CrystalNetError(
+            f"{text!r} says nothing to vary. Write group.key=values: model.width=32,64.", Code.BAD_ARGUMENT
+        )
     return group, key, values
 
 

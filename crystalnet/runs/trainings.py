@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 import pandas as pd
 import torch
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.hardware import n_cores
 from crystalnet.model import library, networks
 from crystalnet.model.checkpoints import load_weights
@@ -104,14 +104,17 @@ class Trainings(DataSets):
         """
         name = self.params.training.begins_with
         if not name:
-            raise CrystalNetError("training.begins_with names no network of the package. Set it.")
+            raise CrystalNetError(
+                "training.begins_with names no network of the package. Set it.", Code.BAD_SETTING
+            )
         model = library.load(name)
         asked = {**self.network(level).settings, "seed": model.settings["seed"]}
         if other := [key for key in asked if model.settings.get(key) != asked[key]]:
             raise CrystalNetError(
                 f"training.begins_with: {name!r} differs from the network to be trained in"
                 f" {', '.join(f'{key} ({model.settings.get(key)})' for key in other)}. Set these in model"
-                " as it has them, or begin with another."
+                " as it has them, or begin with another.",
+                Code.BAD_SETTING,
             )
         weights = sha256(library.path_of(name).read_bytes()).hexdigest()
         return Trained(model, pd.DataFrame(), {"network": name, "weights": weights})

@@ -14,7 +14,7 @@ import numpy as np
 from crystalnet.data.crystals import Crystal
 from crystalnet.data.leakage import reduced_formula, swaps
 from crystalnet.data.prototypes import library_crystals
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.patterns.observed import Observed, lp_factor
 from crystalnet.patterns.peaks import observed as peaks_of
 from crystalnet.patterns.simulation import simulated
@@ -97,7 +97,9 @@ def challenge_of(name: str) -> Challenge:
         CrystalNetError: there is none; names those there are.
     """
     if name not in CHALLENGES:
-        raise CrystalNetError(f"There is no challenge {name!r}. Choose among: {'; '.join(CHALLENGES)}.")
+        raise CrystalNetError(
+            f"There is no challenge {name!r}. Choose among: {'; '.join(CHALLENGES)}.", Code.BAD_ARGUMENT
+        )
     return CHALLENGES[name]
 
 

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from skimage.measure import marching_cubes
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.show.style import (
     DIVERGING,
     INK,
@@ -34,9 +34,13 @@ def checked(cmed) -> np.ndarray:
     """The density as an array. Raises CrystalNetError unless it is (n, n, n), n > 2, and finite."""
     cmed = np.asarray(cmed)
     if cmed.ndim != 3 or min(cmed.shape) < 3:
-        raise CrystalNetError(f"A density to draw is (n, n, n), not {cmed.shape}. Pass one crystal's CMED.")
+        raise CrystalNetError(
+            f"A density to draw is (n, n, n), not {cmed.shape}. Pass one crystal's CMED.", Code.BAD_ARGUMENT
+        )
     if not np.isfinite(cmed).all():
-        raise CrystalNetError("The density holds NaN or infinite values. Check where it was made.")
+        raise CrystalNetError(
+            "The density holds NaN or infinite values. Check where it was made.", Code.BAD_DENSITY
+        )
     return cmed
 
 

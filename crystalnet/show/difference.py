@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.show.densities import CAMERA, cell_edges, checked, mesh_trace, surface_mesh
 from crystalnet.show.style import BLUE, RED, styled
 
@@ -29,7 +29,9 @@ def difference_isosurfaces(
         CrystalNetError: no crystals, or two densities on different grids.
     """
     if not crystals:
-        raise CrystalNetError("There are no densities to compare. Pass at least one crystal.")
+        raise CrystalNetError(
+            "There are no densities to compare. Pass at least one crystal.", Code.BAD_ARGUMENT
+        )
     differences = {title: _difference(first, second) for title, (first, second, _) in crystals.items()}
     levels = {
         title: float(np.quantile(np.abs(difference), 1 - SHARE)) for title, difference in differences.items()
@@ -55,5 +57,7 @@ def difference_isosurfaces(
 def _difference(first, second) -> np.ndarray:
     first, second = checked(first), checked(second)
     if first.shape != second.shape:
-        raise CrystalNetError(f"The densities differ in shape: {first.shape}, {second.shape}. Use one grid.")
+        raise CrystalNetError(
+            f"The densities differ in shape: {first.shape}, {second.shape}. Use one grid.", Code.BAD_ARGUMENT
+        )
     return first.astype(float) - second

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.show.style import BLUE, styled
 
 STRIP_BINS = 256  # a screen has fewer pixels than a pattern has bins: the highest of each few bins is shown
@@ -84,6 +84,7 @@ def _checked(pattern) -> np.ndarray:
     pattern = np.asarray(pattern, np.float32)
     if pattern.ndim != 1 or not len(pattern):
         raise CrystalNetError(
-            f"A pattern to draw is (n_bins,), not {pattern.shape}. Pass one crystal's pattern."
+            f"A pattern to draw is (n_bins,), not {pattern.shape}. Pass one crystal's pattern.",
+            Code.BAD_ARGUMENT,
         )
     return pattern

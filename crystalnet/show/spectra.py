@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.profiles import LOG_STEP, LOWEST, N_LOG_BINS
 from crystalnet.show.style import COLOURS, styled
 
@@ -49,7 +49,8 @@ def profile_overlay(profiles: dict, between: tuple[float, float] | None = None, 
         profile = np.asarray(profile, np.float32)
         if profile.shape != d.shape:
             raise CrystalNetError(
-                f"A profile to draw is ({N_LOG_BINS},), not {profile.shape}. Pass one crystal's profile."
+                f"A profile to draw is ({N_LOG_BINS},), not {profile.shape}. Pass one crystal's profile.",
+                Code.BAD_ARGUMENT,
             )
         last = number == len(profiles)
         line = {"width": 2.5, "dash": "dot"} if last else {"width": 1.5, "dash": "solid"}

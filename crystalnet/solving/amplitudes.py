@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from scipy.fft import next_fast_len
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.patterns.observed import Observed, lp_factor
 from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.tables import form_factor
@@ -53,7 +53,9 @@ def measured(observed: Observed, lattice, counts, shape, d_min: float = D_MIN) -
     peak, near = nearest_peak(observed, s)
     seen = inside & near
     if not seen.any():
-        raise CrystalNetError("No peak is a reflection of the lattice. Check lattice and wavelength.")
+        raise CrystalNetError(
+            "No peak is a reflection of the lattice. Check lattice and wavelength.", Code.NO_CELL
+        )
     hidden = inside & ~seen & (s >= observed.low) & (s <= observed.high)
     group = np.where(inside | (s == 0), -1, 0)
     peaks, of_peak = np.unique(peak[seen], return_inverse=True)

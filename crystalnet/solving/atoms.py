@@ -24,7 +24,7 @@ from scipy.fft import next_fast_len
 from scipy.ndimage import maximum_filter
 
 from crystalnet.data.crystals import standard_primitive
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.patterns.observed import REACH, Observed, distance
 from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.density import BOHR
@@ -207,7 +207,8 @@ def checked_map(density) -> np.ndarray:
     density = np.asarray(density, float)
     if density.ndim != 3 or min(density.shape) < 4 or not np.isfinite(density).all():
         raise CrystalNetError(
-            "A map must be finite, (n1, n2, n3), 4 points or more an axis. Pass one crystal's."
+            "A map must be finite, (n1, n2, n3), 4 points or more an axis. Pass one crystal's.",
+            Code.BAD_ARGUMENT,
         )
     return density
 
@@ -217,7 +218,8 @@ def check_counts(counts: Mapping[str, int]) -> None:
     if not counts or any(number < 1 or number != int(number) for number in counts.values()):
         raise CrystalNetError(
             f"{dict(counts)} is no content of a cell. Give each element and its whole number of atoms there,"
-            " such as {'Na': 1, 'Cl': 1}."
+            " such as {'Na': 1, 'Cl': 1}.",
+            Code.BAD_FORMULA,
         )
     for symbol in counts:
         valence(symbol)

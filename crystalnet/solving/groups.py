@@ -8,7 +8,7 @@ import moyopy
 import numpy as np
 import torch
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.patterns.observed import Observed
 
 SAME = 1e-4  # 1/Å of s, our choice: nearer reflections are one peak of a calculated pattern
@@ -84,5 +84,7 @@ def checked_lattice(lattice) -> np.ndarray:
     """As float64. Raises CrystalNetError for another shape, a value that is not finite, or no volume."""
     lattice = np.asarray(lattice, float)
     if lattice.shape != (3, 3) or not np.isfinite(lattice).all() or abs(np.linalg.det(lattice)) < 1:
-        raise CrystalNetError("The lattice must be (3, 3) finite rows in Å that span a cell. Correct it.")
+        raise CrystalNetError(
+            "The lattice must be (3, 3) finite rows in Å that span a cell. Correct it.", Code.BAD_ARGUMENT
+        )
     return lattice

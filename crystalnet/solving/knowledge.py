@@ -11,7 +11,7 @@ from pymatgen.core import Composition
 
 from crystalnet.data.checks import supported_elements
 from crystalnet.data.chemistry import unlikeness
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.solving.templates import Template
 
 UNNAMED = "?"
@@ -59,7 +59,10 @@ class Knowledge:
             reason = (
                 f"there are no tables for {', '.join(sorted(unknown))}" if unknown else "it is no formula"
             )
-            raise CrystalNetError(f"{formula!r}: {reason}. Write elements and amounts, as in 'Mg2Si'.")
+            raise CrystalNetError(
+                f"{formula!r}: {reason}. Write elements and amounts, as in 'Mg2Si'.",
+                Code.UNKNOWN_ELEMENT if unknown else Code.BAD_FORMULA,
+            )
         divisor = math.gcd(*(round(amount) for amount in amounts.values()))
         return cls(tuple(amounts), tuple(round(amount) // divisor for amount in amounts.values()))
 
@@ -75,10 +78,13 @@ class Knowledge:
         if unknown := [symbol for symbol in named if symbol not in supported_elements()]:
             raise CrystalNetError(
                 f"There are no tables for {', '.join(map(repr, unknown))}. List symbols of elements, as in"
-                f" ['Mg', 'Si'], and a '{UNNAMED}' for each that is not known."
+                f" ['Mg', 'Si'], and a '{UNNAMED}' for each that is not known.",
+                Code.UNKNOWN_ELEMENT,
             )
         if not elements:
-            raise CrystalNetError("The list of elements is empty. Name some, or give None instead of it.")
+            raise CrystalNetError(
+                "The list of elements is empty. Name some, or give None instead of it.", Code.BAD_FORMULA
+            )
         return cls(named, None, elements.count(UNNAMED))
 
     @classmethod

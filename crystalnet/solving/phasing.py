@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.patterns.observed import Observed
 from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.tables import ATOMIC_NUMBERS
@@ -213,7 +213,8 @@ def check_contents(counts: Mapping[str, int], lattice: np.ndarray) -> None:
     if not ROOMY[0] < each < ROOMY[1]:
         raise CrystalNetError(
             f"Each atom would have {each:.1f} Å^3, which no crystal has. Give the contents of the whole cell,"
-            " or correct the lattice."
+            " or correct the lattice.",
+            Code.BAD_ARGUMENT,
         )
 
 
@@ -222,7 +223,11 @@ def _checked_seeds(seeds, n_random: int) -> torch.Tensor:
         seeds = torch.zeros(0, 4, 4, 4)
     seeds = torch.as_tensor(seeds).float()
     if seeds.dim() != 4 or not torch.isfinite(seeds).all():
-        raise CrystalNetError("Seeds must be finite, (S, n, n, n). Pass what a network's predict gives.")
+        raise CrystalNetError(
+            "Seeds must be finite, (S, n, n, n). Pass what a network's predict gives.", Code.BAD_ARGUMENT
+        )
     if len(seeds) + n_random < 1:
-        raise CrystalNetError("There is nothing to begin with. Give seeds, or n_random of 1 or more.")
+        raise CrystalNetError(
+            "There is nothing to begin with. Give seeds, or n_random of 1 or more.", Code.BAD_ARGUMENT
+        )
     return seeds

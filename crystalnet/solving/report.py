@@ -12,7 +12,7 @@ from pymatgen.io.vasp import Chgcar, Poscar
 
 from crystalnet import __version__
 from crystalnet.data.crystals import SYMPREC
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.density import GRID, promolecule_cmed
 from crystalnet.solving.candidates import WIDE, Candidate
 from crystalnet.solving.ranking import CONFIDENT, structure_of
@@ -38,10 +38,13 @@ def write_report(solution: Solution, folder, most: int = MOST) -> Path:
     folder = Path(folder)
     if not solution.candidates:
         raise CrystalNetError(
-            f"{solution.name}: there is no candidate to report. Check formula and wavelength first."
+            f"{solution.name}: there is no candidate to report. Check formula and wavelength first.",
+            Code.NO_CANDIDATE,
         )
     if folder.exists():
-        raise CrystalNetError(f"{folder} exists already. Name another folder, or remove it first.")
+        raise CrystalNetError(
+            f"{folder} exists already. Name another folder, or remove it first.", Code.NOT_WRITTEN
+        )
     part = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +60,8 @@ def write_report(solution: Solution, folder, most: int = MOST) -> Path:
         os.replace(part, folder)
     except OSError as error:
         raise CrystalNetError(
-            f"{folder} could not be written ({error}). Free disk space, or choose another folder."
+            f"{folder} could not be written ({error}). Free disk space, or choose another folder.",
+            Code.NOT_WRITTEN,
         ) from None
     finally:
         if part is not None:

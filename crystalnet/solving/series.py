@@ -9,7 +9,7 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 from tqdm.auto import tqdm
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.solving.ranking import structure_of
 from crystalnet.solving.solution import solve
 
@@ -30,12 +30,16 @@ def read_series(path) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, comment="#", skipinitialspace=True)
     except (OSError, ValueError) as error:
-        raise CrystalNetError(f"{path} can't be read as a table of patterns ({error}). Give a CSV.") from None
+        raise CrystalNetError(
+            f"{path} can't be read as a table of patterns ({error}). Give a CSV.", Code.BAD_TABLE
+        ) from None
     missing, unknown = set(NEEDED) - set(table), set(table) - {*NEEDED, *OPTIONAL}
     if missing or unknown or not len(table):
         wrong = f"lacks {', '.join(sorted(missing))}" if missing else "has no rows"
         wrong = f"has unknown columns {', '.join(sorted(unknown))}" if unknown else wrong
-        raise CrystalNetError(f"{path} {wrong}. Its columns are {', '.join([*NEEDED, *OPTIONAL])}.")
+        raise CrystalNetError(
+            f"{path} {wrong}. Its columns are {', '.join([*NEEDED, *OPTIONAL])}.", Code.BAD_TABLE
+        )
     return table.reindex(columns=[*NEEDED, *OPTIONAL], fill_value="")
 
 
@@ -82,6 +86,8 @@ def _found(given: dict, folder: Path, settings: dict) -> dict:
         try:
             truth = Structure.from_file(folder / given["truth"])
         except (OSError, ValueError) as error:
-            raise CrystalNetError(f"{given['truth']} can't be read ({error}). Give a CIF.") from None
+            raise CrystalNetError(
+                f"{given['truth']} can't be read ({error}). Give a CIF.", Code.FILE_UNREADABLE
+            ) from None
         row["right"] = bool(StructureMatcher().fit(structure_of(solution.candidates[0].trial.atoms), truth))
     return row

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from crystalnet.data.crystals import CRYSTAL_SYSTEMS
 from crystalnet.data.prototypes import library_crystals
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.lattice.alignment import indexed
 from crystalnet.lattice.lattice import Cell
 from crystalnet.patterns.measured import Measured, read_pattern, wavelength_of
@@ -75,7 +75,8 @@ class Solution:
         if not self.candidates:
             raise CrystalNetError(
                 f"{self.name}: no structure explains the pattern. Check formula and wavelength, or give a"
-                " larger catalogue."
+                " larger catalogue.",
+                Code.NO_CANDIDATE,
             )
         return structure_of(self.candidates[0].trial.atoms)
 
@@ -87,10 +88,13 @@ class Solution:
             CrystalNetError: the formula is not known whole, or there is no network for such a cell.
         """
         if not self.knowledge.is_complete:
-            raise CrystalNetError(f"{self.name}: a network needs the whole formula. Give it to solve.")
+            raise CrystalNetError(
+                f"{self.name}: a network needs the whole formula. Give it to solve.", Code.BAD_FORMULA
+            )
         if not (name := network_name(self.cells[0].family, self.observed.exact)):
             raise CrystalNetError(
-                f"{self.name}: there is no network for {self.cells[0].family} cells. Use the candidates."
+                f"{self.name}: there is no network for {self.cells[0].family} cells. Use the candidates.",
+                Code.NO_NETWORK,
             )
         inputs = inputs_of(self.observed, self.knowledge)
         return trained(name).answer(*inputs, n).numpy(), trained(name).expected_similarity(*inputs)
@@ -157,7 +161,8 @@ def solve(
         if crystal_system not in CRYSTAL_SYSTEMS:
             reason = "there is no such crystal system"
         raise CrystalNetError(
-            f"{crystal_system!r} is not solved: {reason}. Choose one of {', '.join(FAMILIES)}, or None."
+            f"{crystal_system!r} is not solved: {reason}. Choose one of {', '.join(FAMILIES)}, or None.",
+            Code.BAD_ARGUMENT,
         )
     knowledge = Knowledge.of(formula)
     with tqdm(total=2 + len(sources), desc="peaks", disable=not progress, leave=False) as bar:
@@ -216,7 +221,9 @@ def propose(
             system=crystal_system, seconds=seconds, seed=seed, fit_lattice=measured,
         )  # fmt: skip
     if source not in (*SOURCES, *PHASINGS):
-        raise CrystalNetError(f"There is no source {source!r}. Choose some of {', '.join(SOURCES)}.")
+        raise CrystalNetError(
+            f"There is no source {source!r}. Choose some of {', '.join(SOURCES)}.", Code.BAD_ARGUMENT
+        )
     if not knowledge.is_complete:
         return []
     family = cells[0].family

@@ -12,7 +12,7 @@ import numpy as np
 
 from crystalnet.data.crystals import crystal_system_of, standard_primitive, symmetry_of
 from crystalnet.data.leakage import ENANTIOMORPHS
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.atoms import Atoms
 
 SAME_PLACE = 0.02  # Å, our choice: twice the tolerance within which the symmetry was found
@@ -63,7 +63,8 @@ class Template:
         system = crystal_system_of(symmetry.number)
         if system not in FAMILIES:
             raise CrystalNetError(
-                f"{name} is {system}. Templates are cubic, hexagonal, trigonal or tetragonal: leave it out."
+                f"{name} is {system}. Templates are cubic, hexagonal, trigonal or tetragonal: leave it out.",
+                Code.BAD_STRUCTURE,
             )
         primitive = standard_primitive(symmetry)
         cell = _conventional(symmetry.hall_number)

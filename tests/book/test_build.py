@@ -48,7 +48,7 @@ CHAPTER = (
 ```{code-cell} ipython3
 from myst_nb import glue
 from tqdm.notebook import tqdm
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 import plotly.graph_objects as go
 
 glue("answer", sum(tqdm(range(data["n"]))), display=False)
@@ -69,8 +69,8 @@ FAILING = (
     HEADER
     + """
 ```{code-cell} ipython3
-from crystalnet.errors import CrystalNetError
-raise CrystalNetError("The pattern is empty. Give one with peaks.")
+from crystalnet.errors import Code, CrystalNetError
+raise CrystalNetError("The pattern is empty. Give one with peaks.", Code.BAD_PEAKS)
 ```
 """
 )
@@ -146,7 +146,8 @@ def test_a_failing_chapter_says_what_to_do_and_no_more(book: Path):
     result = build(book, "--chapters-at-once", "2")
     assert result.returncode == 1
     assert sorted(result.stdout.splitlines()) == ["[1/3] 01_long", "[2/3] 02_bad"]
-    assert result.stderr == "02_bad: CrystalNetError: The pattern is empty. Give one with peaks.\n"
+    said = "The pattern is empty. Give one with peaks."
+    assert result.stderr == f"02_bad: CrystalNetError [BAD_PEAKS]: {said}\n"
     assert not (book.parent / "_build" / "executed").exists()
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from some_crystals import crystal, rock_salt
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.density import promolecule_cmed
 from crystalnet.physics.diffraction import binned_pattern, powder_peaks
 from crystalnet.show.atoms import atoms_in_cell
@@ -71,7 +71,7 @@ def test_a_view_comes_back_and_wrong_values_do_not(explorer):
 
 def test_errors_stand_in_the_widget(explorer, monkeypatch):
     def fail(*_):
-        raise CrystalNetError("No reflection lies there. Widen the range.")
+        raise CrystalNetError("No reflection lies there. Widen the range.", Code.BAD_ARGUMENT)
 
     monkeypatch.setattr("crystalnet.show.explorers.crystal.powder_peaks", fail)
     explorer.scale = 1.05

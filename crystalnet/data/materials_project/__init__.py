@@ -17,7 +17,7 @@ from crystalnet.data.download import FailureLog
 from crystalnet.data.materials_project.densities import Densities, Wanted
 from crystalnet.data.materials_project.listing import listed
 from crystalnet.data.materials_project.queries import MaterialsProject
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.density import GRID
 
 
@@ -68,12 +68,17 @@ def fetch(
     """
     if crystal_system not in CRYSTAL_SYSTEMS:
         raise CrystalNetError(
-            f"There is no crystal system {crystal_system!r}. Choose one of {', '.join(CRYSTAL_SYSTEMS)}."
+            f"There is no crystal system {crystal_system!r}. Choose one of {', '.join(CRYSTAL_SYSTEMS)}.",
+            Code.BAD_ARGUMENT,
         )
     if chgcar_method not in ("fourier", "paper"):
-        raise CrystalNetError(f"Unknown CHGCAR method {chgcar_method!r}. Choose 'fourier' or 'paper'.")
+        raise CrystalNetError(
+            f"Unknown CHGCAR method {chgcar_method!r}. Choose 'fourier' or 'paper'.", Code.BAD_ARGUMENT
+        )
     if workers < 1 or (limit is not None and limit < 1):
-        raise CrystalNetError(f"{workers} workers and a limit of {limit} fetch nothing. Give 1 or more.")
+        raise CrystalNetError(
+            f"{workers} workers and a limit of {limit} fetch nothing. Give 1 or more.", Code.BAD_ARGUMENT
+        )
     folder = Path(folder).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     project = MaterialsProject(endpoint, workers)
@@ -109,12 +114,13 @@ def _crystal(material: dict, source: str) -> Crystal:
     """The crystal of a listed material."""
     name = material["name"]
     if "reason" in material:
-        raise CrystalNetError(material["reason"])
+        raise CrystalNetError(material["reason"], Code.NO_SERVER)
     try:
         structure = Structure.from_dict(material["structure"])
     except Exception as error:  # pymatgen fails in many ways on a foreign one
         raise CrystalNetError(
-            f"{name}: its structure is not understood ({type(error).__name__}: {error})."
+            f"{name}: its structure is not understood ({type(error).__name__}: {error}).",
+            Code.BAD_STRUCTURE,
         ) from None
     return crystal_from_structure(
         structure,

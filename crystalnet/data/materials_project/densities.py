@@ -19,7 +19,7 @@ from crystalnet.data.crystals import Crystal, crystal_from_structure
 from crystalnet.data.densities import chgcar_cmed, read_cmed, write_cmed
 from crystalnet.data.download import StopError, in_parallel, write_whole
 from crystalnet.data.materials_project.queries import IDS_AT_ONCE, MaterialsProject
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.atoms import Atoms
 
 CMED_BYTES = 1.2  # a voxel of an .npz file: the mean of 102 densities, with files from 0.6 to 1.6
@@ -89,7 +89,9 @@ class Densities:
             f" {self.folder}, {free / 1e9:.2g} GB free."
         )
         if needed > free:
-            raise CrystalNetError(f"{plan} Free disk space, or choose a folder on another disk.")
+            raise CrystalNetError(
+                f"{plan} Free disk space, or choose a folder on another disk.", Code.TOO_LARGE
+            )
         if progress:
             tqdm.write(plan, file=sys.stderr)
 
@@ -125,7 +127,8 @@ class Densities:
                     break
             else:
                 raise CrystalNetError(
-                    f"{name}: the Materials Project holds no charge density of it, though it may say so."
+                    f"{name}: the Materials Project holds no charge density of it, though it may say so.",
+                    Code.NO_SERVER,
                 )
             path = self.path(item.material_id)
             crystal = _on_density(item.crystal, chgcar.structure, path)
@@ -161,10 +164,13 @@ def _on_density(listed: Crystal, atoms: Structure | Atoms, path: Path) -> Crysta
     )
     if crystal.formula != listed.formula:
         raise CrystalNetError(
-            f"{listed.material_id}: its density is that of {crystal.formula}, not {listed.formula}."
+            f"{listed.material_id}: its density is that of {crystal.formula}, not {listed.formula}.",
+            Code.CONTRADICTION,
         )
     if crystal.note:
-        raise CrystalNetError(f"{crystal.material_id}: {crystal.note}, which would mirror its density.")
+        raise CrystalNetError(
+            f"{crystal.material_id}: {crystal.note}, which would mirror its density.", Code.BAD_DENSITY
+        )
     return crystal
 
 
@@ -184,5 +190,6 @@ def _only_whole_chgcars(name: str) -> Iterator[None]:
         raise
     except Exception as error:  # gzip, json, pymatgen and mp-pyrho fail in many ways on a cut or foreign file
         raise CrystalNetError(
-            f"{name}: its charge density is no whole CHGCAR ({type(error).__name__}: {str(error)[:200]})."
+            f"{name}: its charge density is no whole CHGCAR ({type(error).__name__}: {str(error)[:200]}).",
+            Code.BAD_DENSITY,
         ) from None

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from crystalnet.data.crystals import crystal_system_of
 from crystalnet.data.download import write_whole
 from crystalnet.data.materials_project.queries import MaterialsProject, id_value, legible
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 
 
 def listed(
@@ -53,7 +53,9 @@ def listed(
         head, *materials = map(json.loads, gzip.decompress(path.read_bytes()).splitlines())
         return head["database"], materials
     except (OSError, EOFError, ValueError, KeyError, zlib.error) as error:
-        raise CrystalNetError(f"{path} can't be read ({error}). Delete it; it is asked for again.") from None
+        raise CrystalNetError(
+            f"{path} can't be read ({error}). Delete it; it is asked for again.", Code.DAMAGED
+        ) from None
 
 
 def _all_of(project: MaterialsProject, crystal_system: str, with_density: bool) -> list[dict]:

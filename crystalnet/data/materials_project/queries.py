@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import cached_property
 
 from crystalnet.data.download import Bucket, PassingError, patient_session, patiently
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 
 GET_A_KEY = (
     "Get one at https://materialsproject.org/api and put it in the environment variable MP_API_KEY, or in"
@@ -41,7 +41,7 @@ def api_key() -> str:
     key = str(os.environ.get("MP_API_KEY") or SETTINGS.get("PMG_MAPI_KEY") or "").strip()
     if not re.fullmatch("[0-9A-Za-z]{32}", key):
         trouble = "is not one of 32 letters and digits" if key else "is missing"
-        raise CrystalNetError(f"The API key of the Materials Project {trouble}. {GET_A_KEY}")
+        raise CrystalNetError(f"The API key of the Materials Project {trouble}. {GET_A_KEY}", Code.NO_SERVER)
     return key
 
 
@@ -54,7 +54,9 @@ def id_value(identifier: str) -> tuple[str, int]:
     from emmet.core.mpid import AlphaID
 
     if not re.fullmatch(r"[a-z]+-([0-9]+|[a-z]+)", identifier):
-        raise CrystalNetError(f"{identifier} is no id of the Materials Project. Write one such as mp-149.")
+        raise CrystalNetError(
+            f"{identifier} is no id of the Materials Project. Write one such as mp-149.", Code.BAD_ARGUMENT
+        )
     return AlphaID(identifier).parts
 
 
@@ -70,7 +72,8 @@ def _understood() -> Iterator[None]:
     except (MPRestError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise CrystalNetError(
             f"The Materials Project's answer is not understood ({type(error).__name__}: {str(error)[:300]})."
-            " Run again later. If that does not help, update mp-api."
+            " Run again later. If that does not help, update mp-api.",
+            Code.NO_SERVER,
         ) from None
 
 

@@ -26,7 +26,7 @@ from pymatgen.core import Lattice, Structure
 from crystalnet.data.crystals import Crystal, crystal_from_structure
 from crystalnet.data.densities import write_cmed
 from crystalnet.data.reference import FOLDER
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.density import GRID, n_electrons
 from crystalnet.physics.tables import valence
 
@@ -98,7 +98,8 @@ def run(python: str, *arguments: str) -> str:
         )
     except (OSError, subprocess.CalledProcessError) as error:
         raise CrystalNetError(
-            f"{str(error).rstrip('.')}. Name a Python that has GPAW, and see its message above."
+            f"{str(error).rstrip('.')}. Name a Python that has GPAW, and see its message above.",
+            Code.NO_SOFTWARE,
         ) from None
     return done.stdout
 

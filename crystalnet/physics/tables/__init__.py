@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 
 FOLDER = Path(__file__).parent
 
@@ -100,7 +100,7 @@ def _element(file_name: str, quantity: str, symbol: str) -> dict:
     if entry is None:
         first, *_, last = elements
         what = f"There is no {quantity} for {symbol}" if z else f"{symbol!r} is not an element"
-        raise CrystalNetError(f"{what}. The table covers {first} to {last}.")
+        raise CrystalNetError(f"{what}. The table covers {first} to {last}.", Code.UNKNOWN_ELEMENT)
     return entry
 
 

@@ -7,7 +7,7 @@ from functools import cache
 import plotly.graph_objects as go
 from ipywidgets import HBox, Layout, Textarea
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.show.atoms import atoms_in_cell
 from crystalnet.show.explorers.controls import BROAD, choice
 from crystalnet.show.explorers.explorer import WRAPPED, Dial, Explorer
@@ -38,7 +38,8 @@ class CandidatesExplorer(Explorer):
     def __init__(self, solution: Solution):
         if not solution.candidates:
             raise CrystalNetError(
-                f"{solution.name}: there is no candidate to explore. Check formula and wavelength first."
+                f"{solution.name}: there is no candidate to explore. Check formula and wavelength first.",
+                Code.NO_CANDIDATE,
             )
         self._solution, self._frames = solution, Frames(solution.observed)
         self._rows = solution.table().to_dict("records")

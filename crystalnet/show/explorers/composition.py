@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from crystalnet.data.composition import known_level, partly_known
 from crystalnet.data.store import Store
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.model.network import DensityNetwork
 from crystalnet.physics.similarity import ssim
 from crystalnet.physics.tables import SYMBOLS
@@ -50,7 +50,9 @@ class CompositionExplorer(Explorer):
     def __init__(self, models: DensityNetwork | Mapping[str, DensityNetwork], store: Store, rows=None):
         self._models = dict(models) if isinstance(models, Mapping) else {"baseline": models}
         if "baseline" not in self._models:
-            raise CrystalNetError("There is no network of the level 'baseline'. Give that one at least.")
+            raise CrystalNetError(
+                "There is no network of the level 'baseline'. Give that one at least.", Code.BAD_ARGUMENT
+            )
         self._crystals = StoredCrystals(store, rows)
         self._read, self._told = None, None
         controls = {

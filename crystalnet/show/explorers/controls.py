@@ -17,7 +17,7 @@ from ipywidgets import (
 )
 from traitlets import Tuple
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 
 NARROW, BROAD = "260px", "520px"
 FEW = 8  # choices that a message names
@@ -92,10 +92,11 @@ def refuse(control: DOMWidget, value) -> None:
     if hasattr(control, "min"):
         if not (isinstance(value, Real) and control.min <= value <= control.max):
             raise CrystalNetError(
-                f"{label} = {value} is out of range. Choose {control.min:g} to {control.max:g}."
+                f"{label} = {value} is out of range. Choose {control.min:g} to {control.max:g}.",
+                Code.BAD_ARGUMENT,
             )
         if isinstance(control, BoundedIntText) and value != int(value):
-            raise CrystalNetError(f"{label} = {value} is no whole number. Choose one.")
+            raise CrystalNetError(f"{label} = {value} is no whole number. Choose one.", Code.BAD_ARGUMENT)
     elif isinstance(control, Dropdown | Checks):
         offered = [option[1] if isinstance(option, tuple) else option for option in control.options]
         wanted = value if isinstance(control, Checks) else [value]
@@ -103,11 +104,12 @@ def refuse(control: DOMWidget, value) -> None:
             more = f" and {len(offered) - FEW} more" if len(offered) > FEW else ""
             raise CrystalNetError(
                 f"{wrong[0]!r} is not among the choices of {label}. Choose among"
-                f" {', '.join(map(str, offered[:FEW]))}{more}."
+                f" {', '.join(map(str, offered[:FEW]))}{more}.",
+                Code.BAD_ARGUMENT,
             )
     elif not isinstance(value, type(control.value)):
         kind = "True or False" if isinstance(control, Checkbox) else "text"
-        raise CrystalNetError(f"{label} = {value!r} is not {kind}. Give it so.")
+        raise CrystalNetError(f"{label} = {value!r} is not {kind}. Give it so.", Code.BAD_ARGUMENT)
 
 
 def _layout(width: str) -> Layout:

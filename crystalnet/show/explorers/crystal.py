@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from crystalnet.data.checks import supported_elements
 from crystalnet.data.crystals import Crystal
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.patterns.measured import wavelength_of
 from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.density import GRID, promolecule_cmed
@@ -52,7 +52,9 @@ class CrystalExplorer(Explorer):
     def __init__(self, crystals: Sequence[Crystal]):
         self._crystals = {crystal.material_id: crystal for crystal in crystals}
         if not self._crystals:
-            raise CrystalNetError("There is no crystal to explore. Give a list of crystals.")
+            raise CrystalNetError(
+                "There is no crystal to explore. Give a list of crystals.", Code.BAD_ARGUMENT
+            )
         known = supported_elements()
         radiations = [("Mo Kα", MO_K_ALPHA), ("Cu Kα", wavelength_of("CuKa"))]
         options = [(named(crystal), name) for name, crystal in self._crystals.items()]

@@ -10,7 +10,7 @@ from functools import partial
 import plotly.graph_objects as go
 from ipywidgets import HTML, DOMWidget, HBox, VBox
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.show.explorers.controls import refuse
 from crystalnet.show.explorers.fitting import columns
 
@@ -89,7 +89,8 @@ class Explorer(VBox):
         if unknown := state.keys() - self._controls.keys() - {CAMERAS}:
             raise CrystalNetError(
                 f"There is no control {', '.join(map(repr, sorted(unknown)))}. The controls are"
-                f" {', '.join(self._controls)}."
+                f" {', '.join(self._controls)}.",
+                Code.BAD_ARGUMENT,
             )
         before = self._values()
         try:

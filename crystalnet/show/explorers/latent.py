@@ -10,7 +10,7 @@ from pymatgen.core import Composition
 
 from crystalnet.data.crystals import composition_vector
 from crystalnet.data.store import Store
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.model.encoders import Latent
 from crystalnet.model.network import DensityNetwork
 from crystalnet.patterns.measured import wavelength_of
@@ -150,7 +150,8 @@ class LatentExplorer(Explorer):
     def _own(self) -> Subject:
         if not (self.formula.strip() and self.peaks.strip()):
             raise CrystalNetError(
-                "Type a formula and paste peaks, a line each: 2theta in degrees, intensity."
+                "Type a formula and paste peaks, a line each: 2theta in degrees, intensity.",
+                Code.BAD_PEAKS,
             )
         composition = composition_vector(Composition(Knowledge.of_formula(self.formula.strip()).formula))
         wavelength = wavelength_of(self.wavelength.strip())

@@ -6,7 +6,7 @@ import numpy as np
 
 from crystalnet.data.crystals import Crystal
 from crystalnet.data.store import Store
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.model.confidence import CONFIDENT
 from crystalnet.show.densities import VOLUME_SHARES
 
@@ -29,7 +29,9 @@ class StoredCrystals:
     def __init__(self, store: Store, rows=None):
         rows = store.indices("test") if rows is None else np.asarray(rows)
         if not len(rows):
-            raise CrystalNetError("There is no crystal to explore. Choose rows of the store.")
+            raise CrystalNetError(
+                "There is no crystal to explore. Choose rows of the store.", Code.BAD_ARGUMENT
+            )
         self.store = store
         self.rows = {store.crystals[row].material_id: int(row) for row in rows}
         self._stride = display_stride(store.n)
