@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import sys
 import time
-from concurrent.futures import as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -107,13 +107,16 @@ def run(source: Path, params: Path, executed: Path, fresh: bool) -> str:
 def run_all(chapters: dict[str, tuple], at_once: int) -> None:
     """Run chapters, the arguments of `run` by name, so many at once; an error of one stops the others."""
     pool = ProcessPoolExecutor(at_once)
-    jobs = [
-        pool.submit(announced, f"[{number}/{len(chapters)}] {name}", chapter)
-        for number, (name, chapter) in enumerate(chapters.items(), 1)
-    ]
+    waiting = list(enumerate(chapters.items(), 1))[::-1]
+    running: set[Future] = set()
     try:
-        for job in as_completed(jobs):
-            job.result()
+        while waiting or running:
+            while waiting and len(running) < at_once:  # none begins before it is known that none has failed
+                number, (name, chapter) = waiting.pop()
+                running.add(pool.submit(announced, f"[{number}/{len(chapters)}] {name}", chapter))
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for job in done:
+                job.result()
     finally:
         pool.shutdown(kill_workers=True)  # and the kernels with them
 
