@@ -23,6 +23,12 @@ def test_every_code_is_explained(code):
     assert code.name.isupper() and code.cause[0].isupper() and code.remedy[0].isupper()
 
 
+def test_statuses_are_different_and_free():
+    statuses = [code.status for code in Code]
+    assert len(set(statuses)) == len(statuses)
+    assert all(2 < status < 126 for status in statuses)  # shells have meanings for the others
+
+
 def test_every_error_has_a_code():
     assert CALLS and all(len(call.args) + len(call.keywords) == 2 for call in CALLS)
     with pytest.raises(TypeError):

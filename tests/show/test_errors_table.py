@@ -7,4 +7,4 @@ from crystalnet.show.errors_table import errors_table
 def test_every_code_has_its_row():
     table = errors_table()
     assert list(table.index) == [code.name for code in Code]
-    assert (table.map(len) > 10).all(axis=None)
+    assert (table[["what is wrong", "what helps"]].map(len) > 10).all(axis=None)
