@@ -56,6 +56,7 @@ class Batches:
         compositions: np.ndarray,
         settings: TrainingParams,
         n_latent: int,
+        *,
         reads: str = "patterns",
         device: torch.device | str = "cpu",
         n_processes: int = 1,

@@ -49,6 +49,12 @@ def code_digest(*rooms: str) -> str:
     return digest.hexdigest()[:12]
 
 
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def fingerprint(path: Path) -> list:
     """Name, size and time of a file, or of every file of a folder: changed input makes new results."""
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from hashlib import sha256
 from typing import NamedTuple, Self
 
 import pandas as pd
@@ -18,15 +17,18 @@ from crystalnet.model.network import DensityNetwork
 from crystalnet.model.training import BEST, train
 from crystalnet.runs.datasets import DataSets
 from crystalnet.runs.params import Params
-from crystalnet.runs.provenance import code_digest, write_text
+from crystalnet.runs.provenance import code_digest, file_digest, write_text
 from crystalnet.runs.results import read_table
 from crystalnet.settings import NO_NUMBERS
 
 
 class Trained(NamedTuple):
+    """A network, how it learnt, what made it, and the digest of the file of its weights."""
+
     model: DensityNetwork
     history: pd.DataFrame
     manifest: dict
+    weights: str
 
 
 class Trainings(DataSets):
@@ -61,7 +63,7 @@ class Trainings(DataSets):
         store, model = self.store(system), self.network(level or "baseline")
         settings = self.params.training
         if level is not None:
-            changed = {k: getattr(self.params.ablations, k) for k in ("epochs", "strata", "val_samples")}
+            changed = self.params.ablations.model_dump(include={"epochs", "strata", "val_samples"})
             changed["restart_epochs"] = min(settings.restart_epochs, changed["epochs"])  # end at rest
             settings = settings.model_copy(update=changed)
         key = {
@@ -73,7 +75,7 @@ class Trainings(DataSets):
         }
         if settings.begins_with:
             begun = self.begun(level or "baseline")
-            model, key["begun"] = begun.model, begun.manifest["weights"]
+            model, key["begun"] = begun.model, begun.weights
         kind = "training" if level is None else f"ablation-{level}"
         folder = self.place(kind, system, key)
         history_path = folder / "history.csv"
@@ -83,7 +85,7 @@ class Trainings(DataSets):
                 store.verify(self.progress)
                 compositions = self.compositions(system, level or "baseline")
                 with self.share_of_cores():
-                    history = train(model, store, compositions, settings, folder, self.progress)
+                    history = train(model, store, compositions, settings, folder, progress=self.progress)
                 write_text(history_path, history.to_csv(index=False))
                 self.finish(
                     folder,
@@ -93,7 +95,7 @@ class Trainings(DataSets):
                     **key,
                 )
         load_weights(folder / BEST, model)
-        return Trained(model, read_table(history_path), self.manifest(folder))
+        return Trained(model, read_table(history_path), self.manifest(folder), file_digest(folder / BEST))
 
     def begun(self, level: str = "baseline") -> Trained:
         """The network of the package that training begins with.
@@ -116,8 +118,8 @@ class Trainings(DataSets):
                 " as it has them, or begin with another.",
                 Code.BAD_SETTING,
             )
-        weights = sha256(library.path_of(name).read_bytes()).hexdigest()
-        return Trained(model, pd.DataFrame(), {"network": name, "weights": weights})
+        weights = file_digest(library.path_of(name))
+        return Trained(model, pd.DataFrame(), {"network": name, "weights": weights}, weights)
 
     def varied(self, name: str) -> Self:
         """This run with the changes of one of `ablations.variants`, of the data as well."""

@@ -1,6 +1,7 @@
 """Two processes that share every batch are one process: the same statistics, losses and weights."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -10,9 +11,10 @@ from torch import distributed, nn
 
 from crystalnet.data.building import build_store
 from crystalnet.data.store import Store
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.model import checkpoints
 from crystalnet.model.crystalnet import CrystalNet
+from crystalnet.model.devices import on_devices
 from crystalnet.model.normalisation import BatchNorm
 from crystalnet.model.training import LAST, train
 from crystalnet.settings import TrainingParams
@@ -109,9 +111,23 @@ def test_two_processes_resume(store, runs, tmp_path):
 
 
 def test_an_error_in_a_process_is_the_error(store, tmp_path):
-    with pytest.raises(CrystalNetError, match=r"^The loss became .* Lower training.learning_rate"):
-        asked = settings(devices=2, learning_rate=1e9, kl_weight=1e3)
+    asked = settings(devices=2, learning_rate=1e9, kl_weight=1e3)
+    with pytest.raises(CrystalNetError, match=r"^The loss became .* Lower training.learning_rate") as error:
         train(CrystalNet(**SMALL), store, store.compositions, asked, tmp_path, progress=False)
+    assert error.value.code is Code.DIVERGED
+
+
+def dies(fabric, task) -> None:
+    """What a process of each device does: the second one is gone."""
+    if fabric.global_rank == 1:
+        os._exit(9)
+    fabric.barrier()
+
+
+def test_a_process_that_dies_is_an_error():
+    with pytest.raises(CrystalNetError, match=r"A process of the training died .* Run again") as error:
+        on_devices(dies, None, settings(devices=2))
+    assert error.value.code is Code.PROCESS_DIED
 
 
 def test_devices_that_are_not_there(store, tmp_path):

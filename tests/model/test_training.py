@@ -212,17 +212,16 @@ def test_stopped_at_any_step_and_resumed_is_never_stopped(
 ):
     """Two steps an epoch; stopped in the middle of one, with half of the weights updated."""
     monkeypatch.setattr(training, "CHECK_EVERY", 1)
-    number, step = count(), training._Trainer.step
+    number, step = count(), torch.optim.AdamW.step
 
-    def interrupted(self, *arguments):
-        losses = step(self, *arguments)
+    def interrupted(self, *arguments, **named):
+        step(self, *arguments, **named)
         if next(number) == stopped_in:
-            [*self.model.parameters()][-1].data.zero_()
+            self.param_groups[-1]["params"][-1].data.zero_()
             raise KeyboardInterrupt
-        return losses
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(training._Trainer, "step", interrupted)
+        patch.setattr(torch.optim.AdamW, "step", interrupted)
         trained(store, tmp_path, kind, checkpoint_seconds=0)
     assert (tmp_path / LAST).exists() == (stopped_in > 0)
     assert_same_run(whole, trained(store, tmp_path, kind))
@@ -253,7 +252,7 @@ def test_a_killed_process_loses_only_what_came_after_its_checkpoint(store, tmp_p
         "import json; store = Store(sys.argv[1]);"
         "settings = TrainingParams(**json.loads(sys.argv[2]));"
         "network = networks.build(json.loads(sys.argv[3]));"
-        "train(network, store, store.compositions, settings, sys.argv[4], False)"
+        "train(network, store, store.compositions, settings, sys.argv[4], progress=False)"
     )
     asked = settings(epochs=40, checkpoint_seconds=0)
     folder, model = tmp_path / "killed", json.dumps(untrained().settings)
@@ -272,7 +271,7 @@ def test_a_killed_process_loses_only_what_came_after_its_checkpoint(store, tmp_p
 
 def test_a_run_that_ended_is_only_read(store, tmp_path, monkeypatch, kind):
     first, history = trained(store, tmp_path, kind)
-    monkeypatch.setattr(training._Trainer, "step", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(Batches, "draw", lambda *_: pytest.fail("trained again"))
     monkeypatch.setattr(SpectralNet, "prepare", lambda *_: pytest.fail("prepared again"))
     again, history_again = trained(store, tmp_path, kind)
     assert_same_bits(first, again)
