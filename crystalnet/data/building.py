@@ -38,6 +38,7 @@ def build_store(
     n: int = GRID,
     density: Density = "available",
     chgcar_method: str = "fourier",
+    *,
     workers: int | None = None,
     executor: Executor | None = None,
     progress: bool = True,
@@ -86,7 +87,7 @@ def build_store(
             with bar:
                 for job, result in blocks:
                     for i, values in zip(job, result, strict=True):
-                        _write(file, i, *rows[i], *values)
+                        _write(file, i, rows[i], values)
                         bar.update()
             file.sync()
         os.replace(part, path)
@@ -110,8 +111,9 @@ def build_store(
     return store
 
 
-def _write(file: Rows, i: int, split: str, crystal: Crystal, pattern, profile, cmed, reason: str) -> None:
-    """A crystal's row, its checksum last."""
+def _write(file: Rows, i: int, row: tuple[str, Crystal], computed: tuple) -> None:
+    """A crystal's row, its checksum last. `computed`: as `compute_block` returns it."""
+    (split, crystal), (pattern, profile, cmed, reason) = row, computed
     if reason:
         file.write("failures", i, reason.encode()[:REASON])
     else:

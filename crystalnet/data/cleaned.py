@@ -87,6 +87,7 @@ def clean(
     crystals: Sequence[Crystal],
     how: str,
     seed: int = 0,
+    *,
     left_out: dict[str, int] | None = None,
     missing: Sequence[tuple[str, str, str]] = (),
     unlisted: int = 0,

@@ -18,7 +18,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TypeVar
 
-from crystalnet.errors import CrystalNetError
+from crystalnet.errors import Code, CrystalNetError
 
 T, Item = TypeVar("T"), TypeVar("Item")
 
@@ -76,7 +76,9 @@ def patiently(request: Callable[[], T], what: str) -> T:
             # at random, so that the workers, refused together, do not come back together
             pause = FIRST_WAIT * 2**attempt * random.uniform(0.5, 1.5)
             time.sleep(min(max(pause, fault.wait), LONGEST_WAIT))
-    raise UnreachableError(f"{what} failed {TRIES} times: {fault}. Run again later.") from None
+    raise UnreachableError(
+        f"{what} failed {TRIES} times: {fault}. Run again later.", Code.NO_SERVER
+    ) from None
 
 
 def patient_session(name: str, refusals: dict[int, str]):
@@ -96,7 +98,7 @@ def patient_session(name: str, refusals: dict[int, str]):
                 except requests.RequestException as error:
                     raise PassingError(f"{type(error).__name__}: {error}") from None
                 if response.status_code in refusals:
-                    raise StopError(refusals[response.status_code])
+                    raise StopError(refusals[response.status_code], Code.NO_SERVER)
                 if fault := PassingError.of_status(response.status_code, response.headers.get("Retry-After")):
                     raise fault
                 return response
@@ -141,7 +143,9 @@ class Bucket:
                 return None
             if fault := PassingError.of_status(status, retry_after):
                 raise fault
-            raise UnreachableError(f"The bucket {self.name} answers {status}. Run again later.")
+            raise UnreachableError(
+                f"The bucket {self.name} answers {status}. Run again later.", Code.NO_SERVER
+            )
 
         return patiently(once, f"A request to the bucket {self.name}")
 
@@ -173,7 +177,8 @@ def in_parallel(
         if unreachable == IN_A_ROW:
             raise StopError(
                 f"{IN_A_ROW} requests failed one after the other, the last so: {result} Check the network."
-                " What is here is kept, and the next run goes on from it."
+                " What is here is kept, and the next run goes on from it.",
+                Code.NO_SERVER,
             )
         return item, result
 

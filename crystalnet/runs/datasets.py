@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -24,7 +23,8 @@ from crystalnet.data.tables import read_crystals
 from crystalnet.data.variations import variations
 from crystalnet.errors import Code, CrystalNetError
 from crystalnet.runs.cluster import cluster
-from crystalnet.runs.params import Params, repository_root
+from crystalnet.runs.params import Params
+from crystalnet.runs.places import located
 from crystalnet.runs.provenance import code_digest, environment, fingerprint
 from crystalnet.runs.results import Results, alone
 
@@ -133,14 +133,14 @@ class DataSets(Results):
         data = self.params.data
         key = {"data": data.model_dump(exclude=ASIDE), "code": code_digest("physics", "data")}
         if data.source not in ("prototypes", "materials_project"):
-            key["files"] = fingerprint(self.path("data.source", data.source))
+            key["files"] = fingerprint(located("data.source", data.source))
         if data.id_lists:
-            key["id_lists"] = fingerprint(self.path("data.id_lists", data.id_lists))
+            key["id_lists"] = fingerprint(located("data.id_lists", data.id_lists))
         return key
 
     def _clean(self, system: str) -> Cleaned:
         data = self.params.data
-        lists = data.id_lists and read_id_lists(self.path("data.id_lists", data.id_lists), system)
+        lists = data.id_lists and read_id_lists(located("data.id_lists", data.id_lists), system)
         if data.source == "prototypes":
             if data.n_crystals is None:
                 raise CrystalNetError(
@@ -152,7 +152,7 @@ class DataSets(Results):
         elif data.source == "materials_project":
             crystals, left_out = self._downloaded(system, lists)
         else:
-            path = self.path("data.source", data.source)
+            path = located("data.source", data.source)
             crystals, left_out = read_crystals(path, system, data.n_crystals, self.progress)
         small = [c for c in crystals if len(c.atoms.symbols) <= (data.max_atoms or math.inf)]
         if len(small) < len(crystals):
@@ -160,7 +160,7 @@ class DataSets(Results):
         listed, missing, unlisted = lists.label(small) if lists else (small, (), 0)
         if data.cell == "canonical":
             listed = [_canonical(crystal, data.density) for crystal in listed]
-        return clean(listed, data.split, data.seed, left_out, missing, unlisted)
+        return clean(listed, data.split, data.seed, left_out=left_out, missing=missing, unlisted=unlisted)
 
     def _downloaded(self, system: str, lists) -> tuple[list[Crystal], Counter]:
         from crystalnet.data.materials_project import fetch
@@ -182,22 +182,6 @@ class DataSets(Results):
             )
         failures = (reason.removeprefix(f"{name}: ") for name, reason in fetched.failures.items())
         return fetched.crystals, Counter(failures)
-
-    def path(self, setting: str, value: str) -> Path:
-        """A path among the settings, relative ones seen from the repository.
-
-        Raises:
-            CrystalNetError: nothing is there; names the setting.
-        """
-        path = Path(value).expanduser()
-        path = path if path.is_absolute() else repository_root() / path
-        if not path.exists():
-            raise CrystalNetError(
-                f"{setting} {value!r} does not exist, seen from the repository. Give a file or folder that"
-                " does; data.source may also be 'prototypes' or 'materials_project'.",
-                Code.FILE_MISSING,
-            )
-        return path
 
 
 def _canonical(crystal: Crystal, density: str) -> Crystal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -25,6 +25,18 @@ from crystalnet.runs.records import GALLERY, TABLES, Record
 from crystalnet.runs.run import PREDICTORS, Run
 from crystalnet.settings import NO_NUMBERS
 
+# what makes the rows of each table, of a crystal system and a case in its first column
+MAKERS: dict[str, Callable[[Run, str, str], pd.DataFrame]] = {
+    "scores": lambda run, system, predictor: run.evaluation(system, predictor),
+    "validation": lambda run, system, _: run.validation(system),
+    "scores_dft": lambda run, system, predictor: run.evaluation(system, predictor, "dft"),
+    "levels": lambda run, system, level: run.ablation(system, level),
+    "variants": lambda run, system, name: run.variant(system, name),
+    "retrieval": lambda run, system, name: run.retrieval(system, name),
+    "spoilt": lambda run, system, patterns: run.spoilt(system, patterns),
+    "begun": lambda run, system, patterns: run.spoilt(system, patterns, "begun"),
+}
+OF_OWN_NETWORKS = ("levels", "variants")  # tables whose cases have a network each
 QUANTILES = (0.95, 0.75, 0.5, 0.25, 0.05)  # our choice: the extremes are outliers
 ASIDE = {"training": {"precision", *NO_NUMBERS}}  # that may differ within a record: the manifest tells it
 DIGITS = "%.5g"  # our choice: finer than a score means, at half the size
@@ -70,8 +82,8 @@ def publish(run: Run, folder=None, only_missing: bool = False) -> list[Path]:
         ]
         for name in TABLES
     }
-    for name, (_, method, *more) in TABLES.items():
-        run.side_by_side(method, [(*case, *more) for case in todo[name]])
+    for name, make in MAKERS.items():
+        run.side_by_side(make, todo[name], name)
     with tqdm(
         desc=params.profile, total=sum(map(len, todo.values())), unit="table", disable=not run.progress
     ) as bar:
@@ -93,7 +105,7 @@ def _completed(run: Run, folder: Path) -> Record | None:
     record = Record.read(folder)
     before = Params(**record.manifest["history.csv"]["params"])
     groups = ("data", "model", "training", "evaluation")
-    before, now = (params.model_dump(exclude=ASIDE) for params in (before, run.params))
+    before, now = (_names(params.model_dump(exclude=ASIDE)) for params in (before, run.params))
     changed = [group for group in groups if before[group] != now[group]]
     crystals = run.store(folder.name).crystals
     scored = record.scores[["row", "material_id"]].drop_duplicates().itertuples(index=False)
@@ -124,23 +136,20 @@ def _made(run: Run, system: str, cases: dict, bar: tqdm, kept: Record | None) ->
     manifest = {"history.csv": kept.manifest["history.csv"] if kept else run.trained(system).manifest}
     tables = {}
     for name in filter(cases.get, TABLES):
-        column, method, *more = TABLES[name]
         parts, made_by = {}, {}
         for case in cases[name]:
             if _has(kept, run, name, case):
-                table = getattr(kept, name)
-                parts[case] = table[table[column] == case].drop(columns=column)
+                table = kept.tables[name]
+                parts[case] = table[table[TABLES[name]] == case].drop(columns=TABLES[name])
                 made_by[case] = kept.manifest[f"{name}.csv"][case]
                 continue
             bar.set_postfix_str(f"{system}, {case}")
-            parts[case] = getattr(run, method)(system, case, *more)
-            made_by[case] = run.manifest_of(method, system, case, *more)
-            if method in ("ablation", "variant"):  # a network of its own
-                network = (case,) if column == "level" else ("baseline", case)
-                training = run.manifest_of("trained", system, *network)
-                made_by[case] = {"training": training, "scores": made_by[case]}
+            parts[case] = MAKERS[name](run, system, case)
+            made_by[case] = scores = parts[case].attrs["manifest"]
+            if name in OF_OWN_NETWORKS:
+                made_by[case] = {"training": scores["training"], "scores": scores}
             bar.update()
-        tables[name] = pd.concat(parts, names=[column]).reset_index(level=0).reset_index(drop=True)
+        tables[name] = pd.concat(parts, names=[TABLES[name]]).reset_index(level=0).reset_index(drop=True)
         manifest[f"{name}.csv"] = made_by
     if "neighbours" not in tables["scores"]:
         tables["scores"]["neighbours"] = _neighbours(store, tables["scores"]["row"])
@@ -148,7 +157,7 @@ def _made(run: Run, system: str, cases: dict, bar: tqdm, kept: Record | None) ->
     manifest |= {"density_source": store.density_source, "split": run.params.data.split}
     manifest["data_hash"] = kept.manifest["data_hash"] if kept else store.digest  # of the scores
     gallery = kept and kept.gallery
-    tables["gallery"] = gallery or _gallery(run.trained(system).model, store, run.evaluation(system))
+    tables["gallery"] = gallery or gallery_of(run.trained(system).model, store, run.evaluation(system))
     return Record(run.params.profile, system, _portable(manifest), history, **tables)
 
 
@@ -161,8 +170,9 @@ def _neighbours(store, rows: pd.Series) -> np.ndarray:
     return rows.map(dict(zip(tested.tolist(), counts.tolist(), strict=True))).to_numpy()
 
 
-def _gallery(model, store, scores: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Test crystals at `QUANTILES` of the honest SSIM, each once, with the answers of the network."""
+def gallery_of(model, store, scores: pd.DataFrame) -> dict[str, np.ndarray]:
+    """The gallery of a record: test crystals at `QUANTILES` of the honest SSIM, each once, with the answers
+    of the network."""
     ranked = scores.sort_values("honest_ssim", kind="stable")["row"].tolist()
     chosen = {ranked[round(quantile * (len(ranked) - 1))]: quantile for quantile in QUANTILES}
     rows = list(chosen)
@@ -180,20 +190,27 @@ def _gallery(model, store, scores: pd.DataFrame) -> dict[str, np.ndarray]:
 
 def _portable(value):
     """A manifest without the paths of this machine: an absolute one becomes its name."""
-    if isinstance(value, dict):
-        return {key: _portable(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_portable(entry) for entry in value]
     if isinstance(value, str):
         paths = PurePosixPath(value), PureWindowsPath(value)
         return next((p.name for p in paths if p.is_absolute() or p.parts[:1] == ("~",)), value)
-    return value
+    return _each(_portable, value)
+
+
+def _names(value):
+    """Settings without the folders of their paths: the same file may lie in another place."""
+    return PurePosixPath(value).name if isinstance(value, str) else _each(_names, value)
+
+
+def _each(change: Callable, value):
+    """A manifest with each of its values changed."""
+    if isinstance(value, dict):
+        return {key: change(entry) for key, entry in value.items()}
+    return [change(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
 def _write(record: Record, folder: Path) -> None:
-    for name in ("history", *TABLES):
-        if (table := getattr(record, name)) is not None:
-            write_text(folder / f"{name}.csv", table.to_csv(index=False, float_format=DIGITS))
+    for name, table in {"history": record.history, **record.tables}.items():
+        write_text(folder / f"{name}.csv", table.to_csv(index=False, float_format=DIGITS))
     np.savez_compressed(folder / "gallery.npz", **record.gallery)
     write_text(folder / "manifest.json", json.dumps(record.manifest, indent=1))
 

@@ -35,16 +35,16 @@ from crystalnet.runs.params import repository_root
 from crystalnet.runs.results import read_table
 from crystalnet.runs.run import PREDICTORS
 
-# tables of scores: first column, method of a run that makes them, what it takes beside system and case
+# tables of scores, with the first column of each
 TABLES = {
-    "scores": ("predictor", "evaluation"),
-    "validation": ("predictor", "validation"),
-    "scores_dft": ("predictor", "evaluation", "dft"),
-    "levels": ("level", "ablation"),
-    "variants": ("variant", "variant"),
-    "retrieval": ("variant", "retrieval"),
-    "spoilt": ("patterns", "spoilt"),
-    "begun": ("patterns", "spoilt", "begun"),
+    "scores": "predictor",
+    "validation": "predictor",
+    "scores_dft": "predictor",
+    "levels": "level",
+    "variants": "variant",
+    "retrieval": "variant",
+    "spoilt": "patterns",
+    "begun": "patterns",
 }
 NUMBERS = ["row", "space_group", "paper_ssim", "paper_psnr", "honest_ssim", "honest_psnr", "honest_nmae"]
 GALLERY = ("quantile", "row", "lattice", "pattern", "profile", "truth", "answer")
@@ -95,7 +95,7 @@ class Record:
             cases = {name: manifest[f"{name}.csv"] for name in TABLES if f"{name}.csv" in manifest}
             cases["scores"] = manifest["scores.csv"]
         history = _read_table(folder / "history.csv")
-        tables = {name: _read_table(folder / f"{name}.csv", TABLES[name][0], cases[name]) for name in cases}
+        tables = {name: _read_table(folder / f"{name}.csv", TABLES[name], cases[name]) for name in cases}
         if (folder / "gallery.npz").exists():
             with _reading(folder / "gallery.npz") as path, np.load(path, allow_pickle=False) as arrays:
                 tables["gallery"] = {name: arrays[name] for name in GALLERY}
@@ -103,6 +103,11 @@ class Record:
         with _reading(folder / "manifest.json"):
             record.provenance(), record.network  # they miss what a manifest lacks
         return record
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables of scores that there are, by name."""
+        return {name: vars(self)[name] for name in TABLES if vars(self)[name] is not None}
 
     @property
     def network(self) -> str:

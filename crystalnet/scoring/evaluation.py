@@ -27,6 +27,7 @@ def evaluate(
     compositions: np.ndarray,
     rows: np.ndarray,
     n_samples: int = 5,
+    *,
     seed: int = 0,
     progress: bool = True,
     name: str = "evaluation",

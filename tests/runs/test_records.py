@@ -95,7 +95,7 @@ class FakeRun:
             evaluation=SimpleNamespace(densities=densities, spoilt=spoilt),
             ablations=SimpleNamespace(levels=levels, variants=variants or {}),
         )
-        self.settings = {"source": "../shared/a.jsonl", **settings}
+        self.settings = {"source": "data/a.jsonl", **settings}
         self.stores = {system: FakeStore() for system in systems}
 
     def store(self, system):
@@ -117,12 +117,12 @@ class FakeRun:
             model=FakeNetwork(self.store(system)), history=pd.DataFrame(history), manifest=manifest
         )
 
-    def scores(self, *case):
+    def scores(self, system, *case, trained=None):
         """The test crystals in an order, and with scores, that the case alone decides."""
-        random = np.random.default_rng(zlib.crc32(str(case).encode()))
-        rows = self.store(case[0]).indices("test")
+        random = np.random.default_rng(zlib.crc32(str((system, *case)).encode()))
+        rows = self.store(system).indices("test")
         numbers = {name: random.random(N_TEST) * 30 for name in ("paper_ssim", "paper_psnr", "honest_psnr")}
-        return pd.DataFrame(
+        table = pd.DataFrame(
             {
                 "row": rows,
                 "material_id": [f"{row:05}" for row in rows],
@@ -134,31 +134,29 @@ class FakeRun:
                 "agreement": random.random(N_TEST),
             }
         )
+        made_by = {"case": [system, *case], "n_samples": 5, "params": {"data": self.settings}}
+        table.attrs["manifest"] = made_by | {"training": trained and trained.manifest}
+        return table
 
     def evaluation(self, system, predictor="CrystalNet", truth="data set"):
         self.breaks_off("evaluation")
         return self.scores(system, predictor, truth)
 
-    def validation(self, system, predictor):
-        return self.scores(system, predictor, "validation")
+    def validation(self, system):
+        return self.scores(system, "validation")
 
     def ablation(self, system, level):
         self.breaks_off("ablation")
-        return self.scores(system, level)
+        return self.scores(system, level, trained=self.trained(system, level))
 
     def variant(self, system, name):
-        return self.scores(system, name)
+        return self.scores(system, name, "variant", trained=self.trained(system, "baseline", name))
 
     def spoilt(self, system, patterns, network="trained"):
         return self.scores(system, patterns, network)
 
-    def manifest_of(self, method, *case):
-        if method == "trained":
-            return self.trained(*case).manifest
-        return {"method": method, "case": list(case), "n_samples": 5, "params": {"data": self.settings}}
-
-    def side_by_side(self, method, cases):
-        self.side += [(method, *case) for case in cases]
+    def side_by_side(self, make, cases, name):
+        self.side += [(name, *case) for case in cases]
 
     def breaks_off(self, method):
         if method == self.failing:
@@ -188,7 +186,7 @@ def test_a_record_reads_back_what_the_run_gave(folder):
     pd.testing.assert_frame_equal(record.history, run.trained("cubic").history, rtol=5e-5)
     expected = {
         "scores": {name: run.evaluation("cubic", name) for name in PREDICTORS},
-        "validation": {PREDICTORS[0]: run.validation("cubic", PREDICTORS[0])},
+        "validation": {PREDICTORS[0]: run.validation("cubic")},
         "scores_dft": {name: run.evaluation("cubic", name, "dft") for name in PREDICTORS},
         "levels": {name: run.ablation("cubic", name) for name in ALL["levels"]},
         "variants": {name: run.variant("cubic", name) for name in ALL["variants"]},
@@ -231,18 +229,18 @@ def test_the_manifest_tells_what_made_each_file(folder):
     assert manifest["density_source"] == "promolecule" and manifest["split"] == "random"
     assert manifest["data_hash"] == FakeStore.digest
     assert manifest["history.csv"]["level"] is None
-    for file, more in (("scores.csv", []), ("scores_dft.csv", ["dft"])):
+    for file, truth in (("scores.csv", "data set"), ("scores_dft.csv", "dft")):
         for predictor in PREDICTORS:
-            assert manifest[file][predictor]["case"] == ["cubic", predictor, *more]
+            assert manifest[file][predictor]["case"] == ["cubic", predictor, truth]
     for level in ALL["levels"]:
         assert manifest["levels.csv"][level]["training"]["level"] == level
         assert manifest["levels.csv"][level]["scores"]["case"] == ["cubic", level]
     positive = manifest["variants.csv"]["positive sigma"]
     assert (positive["training"]["level"], positive["training"]["variant"]) == ("baseline", "positive sigma")
-    assert positive["scores"]["method"] == "variant"
-    for file, more in (("spoilt.csv", []), ("begun.csv", ["begun"])):
+    assert positive["scores"]["case"] == ["cubic", "positive sigma", "variant"]
+    for file, network in (("spoilt.csv", "trained"), ("begun.csv", "begun")):
         for name in ALL["spoilt"]:
-            assert manifest[file][name]["case"] == ["cubic", name, *more]
+            assert manifest[file][name]["case"] == ["cubic", name, network]
 
 
 def test_what_the_profile_does_not_ask_for_is_none(tmp_path):
@@ -291,7 +289,7 @@ def test_provenance_is_one_line_of_facts(folder):
         ("/somewhere/crystals.h5", "crystals.h5"),
         ("C:\\Users\\somebody\\crystals.h5", "crystals.h5"),
         ("~/data/crystals.h5", "crystals.h5"),
-        ("../shared/data", "../shared/data"),
+        ("../elsewhere/data", "../elsewhere/data"),
         ("tcp://scheduler:8786", "tcp://scheduler:8786"),
         ("2 cores of A/B", "2 cores of A/B"),
         (None, None),
@@ -318,9 +316,9 @@ def test_publication_is_the_same_again(folder):
 def test_networks_side_by_side_are_asked_for_first(tmp_path):
     run = FakeRun(("cubic", "trigonal"), **ALL)
     publish(run, tmp_path)
-    assert ("evaluation", "trigonal", "mean density", "dft") in run.side
-    assert ("ablation", "cubic", "no_formula") in run.side
-    assert ("variant", "trigonal", "positive sigma") in run.side
+    assert ("scores_dft", "trigonal", "mean density") in run.side
+    assert ("levels", "cubic", "no_formula") in run.side
+    assert ("variants", "trigonal", "positive sigma") in run.side
     assert len(run.side) == len(set(run.side)) == 2 * (3 + 1 + 3 + 2 + 1 + 2 + 2)
 
 

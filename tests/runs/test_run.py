@@ -36,7 +36,7 @@ def run(tmp_path_factory) -> Run:
 @pytest.fixture
 def nothing_is_made(monkeypatch):
     for place, name in ((trainings, "train"), (datasets, "build_store"), (module, "evaluate")):
-        monkeypatch.setattr(place, name, lambda *_, name=name, **__: pytest.fail(f"{name} was called"))
+        monkeypatch.setattr(place, name, lambda *_, made=name, **__: pytest.fail(f"{made} was called"))
 
 
 def manifests(run: Run, kind: str = "") -> dict[Path, dict]:

@@ -82,7 +82,7 @@ def fetch(
     folder = Path(folder).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     project = MaterialsProject(endpoint, workers)
-    database, materials = listed(project, crystal_system, densities, ids, folder, progress)
+    database, materials = listed(project, crystal_system, densities, ids, folder, progress=progress)
     log = FailureLog(folder / "failures.jsonl")
     known, outcomes = log.read(), {}
 

@@ -140,7 +140,9 @@ class Densities:
             write_cmed(path, cmed, chgcar.structure)
         except OSError as error:
             raise StopError(
-                f"{path} could not be written ({error}). Free disk space and run again. What is here is kept."
+                f"{path} could not be written ({error}). Free disk space and run again. What is here is"
+                " kept.",
+                Code.NOT_WRITTEN,
             ) from None
         return crystal
 

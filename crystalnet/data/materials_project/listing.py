@@ -24,6 +24,7 @@ def listed(
     with_density: bool,
     ids: Sequence[str] | None,
     folder: Path,
+    *,
     progress: bool,
 ) -> tuple[str, list[dict]]:
     """The version of the database and its materials, from the file or asked anew. Arguments as in `fetch`.
