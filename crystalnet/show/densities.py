@@ -104,13 +104,18 @@ def surface_traces(cmed, levels, lattice=None, stride: int = 2) -> list[go.Mesh3
     """One mesh a level, innermost first: plotly draws see-through surfaces in this order."""
     surfaces = list(zip(levels, surface_colours(len(levels)), strict=True))
     return [
-        mesh_trace(*surface_mesh(cmed, level, stride), lattice, colour, alpha, f"{level:.3g} e/Å³")
-        for level, (colour, alpha) in reversed(surfaces)
+        mesh_trace(*surface_mesh(cmed, level, stride), lattice, style=style, name=f"{level:.3g} e/Å³")
+        for level, style in reversed(surfaces)
     ]
 
 
-def mesh_trace(vertices, triangles, lattice, colour: str, alpha: float, name: str) -> go.Mesh3d:
-    """A surface given in fractional coordinates, drawn in the lattice or in the unit cube."""
+def mesh_trace(vertices, triangles, lattice, *, style: tuple[str, float], name: str) -> go.Mesh3d:
+    """A surface given in fractional coordinates, drawn in the lattice or in the unit cube.
+
+    Args:
+        style: colour and opacity.
+    """
+    colour, alpha = style
     x, y, z = _in_cell(vertices, lattice).T
     i, j, k = triangles.T
     return go.Mesh3d(

@@ -46,7 +46,7 @@ def difference_isosurfaces(
     for col, (title, (_, _, lattice)) in enumerate(crystals.items(), 1):
         for sign, colour, name in ((1, BLUE, names[0]), (-1, RED, names[1])):
             mesh = surface_mesh(sign * differences[title], levels[title], stride)
-            trace = mesh_trace(*mesh, lattice, colour, 0.8, f"more in {name}")
+            trace = mesh_trace(*mesh, lattice, style=(colour, 0.8), name=f"more in {name}")
             figure.add_trace(trace.update(legendgroup=name, showlegend=col == 1), 1, col)
         figure.add_trace(cell_edges(lattice), 1, col)
     eye = {axis: 1.25 * x for axis, x in CAMERA["eye"].items()}  # long cells need room

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
@@ -38,8 +39,8 @@ def gallery(rows: list[dict]) -> go.Figure:
         line, place = divmod(number, CRYSTALS_IN_A_ROW)
         row, col = 2 * line + 1, 2 * place + 1
         levels = default_levels(checked(crystal["truth"]))
-        add_picture(figure, crystal["truth"], levels, VIEWS["front"], row, col)
-        add_picture(figure, crystal["prediction"], levels, VIEWS["front"], row, col + 1)
+        add_picture(figure, crystal["truth"], levels, VIEWS["front"], (row, col))
+        add_picture(figure, crystal["prediction"], levels, VIEWS["front"], (row, col + 1))
         text = f"<b>{crystal['label']}</b><br>{crystal['caption']}"
         words = go.Scatter(x=[0], y=[0], mode="text", text=[text], hoverinfo="skip", showlegend=False)
         figure.add_trace(words, row + 1, col)
@@ -68,12 +69,36 @@ def multi_view(truth, predictions, title: str = "", labels=None) -> go.Figure:
     still(figure)
     for row, view in enumerate(VIEWS.values(), 1):
         for col, cmed in enumerate([truth, *predictions], 1):
-            add_picture(figure, cmed, levels, view, row, col)
+            add_picture(figure, cmed, levels, view, (row, col))
     return styled(figure, 40 + 120 * len(VIEWS), title, margin_t=56 if title else 28, margin_r=24)
 
 
-def add_picture(figure: go.Figure, cmed, levels, view: tuple[float, float], row: int, col: int) -> None:
-    """Put the picture of a density, and its cell's edges, into one panel of a figure."""
+def panels(pictures: dict[str, np.ndarray], scores: pd.DataFrame) -> list[dict]:
+    """Rows for `gallery`, the best crystal first, each also with its `quantile`.
+
+    Args:
+        pictures: the gallery of a record (see `runs.records`).
+        scores: of the network, a row a test crystal.
+    """
+    scores, shown = scores.set_index("row"), []
+    for k in np.argsort(-pictures["quantile"]):
+        crystal, quantile = scores.loc[pictures["row"][k]], pictures["quantile"][k]
+        shown.append(
+            {
+                "label": crystal["formula"],
+                "caption": f"at {quantile:g}: {crystal['honest_ssim']:.3f}, {crystal['honest_psnr']:.1f} dB",
+                "quantile": quantile,
+                "truth": pictures["truth"][k],
+                "prediction": pictures["answer"][k],
+                "pattern": pictures["pattern"][k],
+            }
+        )
+    return shown
+
+
+def add_picture(figure: go.Figure, cmed, levels, view: tuple[float, float], panel: tuple[int, int]) -> None:
+    """Put the picture of a density, and its cell's edges, into one panel, (row, column), of a figure."""
+    row, col = panel
     figure.add_trace(go.Image(source=picture(checked(cmed), levels, view), hoverinfo="skip"), row, col)
     corners = project(CORNERS, *view)
     hidden = corners[:, 2].argmin()  # the three edges that meet at the farthest corner lie behind the cell

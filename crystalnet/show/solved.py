@@ -1,7 +1,4 @@
-"""What solving gives: calculated beside measured patterns, tables of challenges, and who solves what.
-
-Rows are DataFrames as `solvings.Solvings.challenge` gives them, with columns system, challenge and split.
-"""
+"""What solving gives, in figures: calculated beside measured patterns, and what a probability promises."""
 
 from __future__ import annotations
 
@@ -14,9 +11,6 @@ from crystalnet.patterns.peaks import PeakFit
 from crystalnet.show.style import BLUE, GREEN, INK, ORANGE, RED, styled
 from crystalnet.solving.candidates import WIDE, Candidate
 from crystalnet.solving.frames import Frames
-from crystalnet.solving.ranking import CONFIDENT, FACTS, features, fitted, probability
-
-ENOUGH_RIGHT = 5  # right and wrong answers that a calibration needs of each, our choice
 
 
 def fit_curves(fit: PeakFit, title: str = "") -> go.Figure:
@@ -61,73 +55,6 @@ def amplitude_curves(
         title_text="√intensity", showticklabels=False
     )
     return styled(figure, 300, title, legend=True, showlegend=True)
-
-
-def features_of(rows: pd.DataFrame) -> np.ndarray:
-    """`ranking.features` of rows that have an answer, (N, 8)."""
-    return features(**{name: rows[name] for name in FACTS})
-
-
-def with_confidence(rows: pd.DataFrame, weights: np.ndarray) -> pd.DataFrame:
-    """The rows with a column 'confidence', 0 where there was no answer."""
-    answered = (rows["outcome"] == "answer").to_numpy()
-    confidence = np.zeros(len(rows))
-    confidence[answered] = probability(features_of(rows[answered]), weights)
-    return rows.assign(confidence=confidence)
-
-
-def calibrated(validation: pd.DataFrame) -> np.ndarray:
-    """Weights of the confidence, from rows of validation crystals; too few of them are an error."""
-    rows = validation[validation["outcome"] == "answer"]
-    right = rows["top_1"].to_numpy(float)
-    if min(right.sum(), (1 - right).sum()) < ENOUGH_RIGHT:
-        raise ValueError("Too few right or wrong answers to calibrate with.")
-    return fitted(features_of(rows), right)
-
-
-def challenge_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """A row a challenge: shares of crystals solved, confident ones and how many of these are right.
-
-    'rms' is the median of `StructureMatcher`'s displacement, in units of (volume / atoms)^1/3.
-    """
-
-    def summary(part: pd.DataFrame) -> pd.Series:
-        sure = part["confidence"] >= CONFIDENT
-        return pd.Series(
-            {
-                "crystals": len(part),
-                "top 1": part["top_1"].mean(),
-                "top 5": part["top_5"].mean(),
-                "top 20": part["top_20"].mean(),
-                "tight, top 1": part["tight_1"].mean(),
-                "rms": part["rms_1"].median(),
-                "confident": sure.mean(),
-                "of these right": part.loc[sure, "top_1"].mean() if sure.any() else np.nan,
-                "AUC": auc(part["confidence"], part["top_1"]),
-                "seconds": part["seconds"].median(),
-            }
-        )
-
-    table = rows.groupby("challenge", sort=False)[rows.columns.tolist()].apply(summary)
-    return table.astype({"crystals": int})
-
-
-def auc(confidence, right) -> float:
-    """The probability that a right answer is more confident than a wrong one; NaN if one kind is missing."""
-    confidence, right = np.asarray(confidence, float), np.asarray(right, bool)
-    if right.all() or not right.any():
-        return float("nan")
-    yes, no = confidence[right][:, None], confidence[~right]
-    return float((yes > no).mean() + 0.5 * (yes == no).mean())
-
-
-def who_solves(rows: pd.DataFrame) -> pd.DataFrame:
-    """Of crystals that several challenges share: how many each source solves, and how many it alone does."""
-    solved = (
-        rows.pivot_table(index="material_id", columns="challenge", values="top_1", sort=False).dropna() > 0
-    )
-    alone = solved.sum(axis=1) == 1
-    return pd.DataFrame({"crystals": len(solved), "solved": solved.sum(), "by it alone": solved[alone].sum()})
 
 
 def reliability_curve(rows: pd.DataFrame, title: str = "", n_bins: int = 6) -> go.Figure:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 import pandas as pd
+from pymatgen.symmetry.groups import sg_symbol_from_int_number
 
 from crystalnet.model import networks
 from crystalnet.scoring.evaluation import summary
@@ -131,6 +132,14 @@ def by_space_group(scores: pd.DataFrame) -> pd.DataFrame:
     """Honest SSIM in each space group: space_group, n, ssim (the mean), ssim_std, ssim_median."""
     table = scores.groupby("space_group")["honest_ssim"].agg(["size", "mean", _std, "median"])
     return table.set_axis(["n", "ssim", "ssim_std", "ssim_median"], axis=1).reset_index()
+
+
+def groups_in_words(groups: pd.DataFrame) -> str:
+    """Rows of `by_space_group` in a line: number, symbol, mean and crystals of each."""
+    return ", ".join(
+        f"{number} {sg_symbol_from_int_number(number)} ({ssim:.3f}, n = {n})"
+        for number, n, ssim in groups[["space_group", "n", "ssim"]].itertuples(index=False)
+    )
 
 
 def training_facts(history: pd.DataFrame, training: dict, n_crystals: int) -> dict[str, str]:

@@ -6,7 +6,7 @@ import pytest
 
 from crystalnet.runs.challenge_rows import read_challenges
 from crystalnet.scoring.challenges import is_impostor
-from crystalnet.show.solved import with_confidence
+from crystalnet.show.challenges import with_confidence
 from crystalnet.solving.ranking import CONFIDENT, WEIGHTS
 
 README = (Path(__file__).parents[2] / "README.md").read_text()

@@ -232,7 +232,7 @@ def test_inner_surface_shows_through_the_outer_one():
 
 def test_hidden_cell_edges_are_dotted():
     figure = go.Figure().set_subplots(1, 1)
-    add_picture(figure, A, default_levels(A), VIEWS["front"], 1, 1)
+    add_picture(figure, A, default_levels(A), VIEWS["front"], (1, 1))
     _, visible, hidden = figure.data
     assert (visible.line.dash, hidden.line.dash) == ("solid", "dot")
     assert (np.isnan(visible.x).sum(), np.isnan(hidden.x).sum()) == (9, 3)

@@ -31,7 +31,14 @@ from crystalnet.runs.solvings import Solvings
 from crystalnet.scoring.attempts import solved
 from crystalnet.scoring.challenges import CHALLENGES, Challenge, is_impostor, known, observation
 from crystalnet.scoring.protocols import honest_score
-from crystalnet.show.solved import auc, calibrated, challenge_table, features_of, who_solves, with_confidence
+from crystalnet.show.challenges import (
+    auc,
+    calibrated,
+    challenge_table,
+    features_of,
+    who_solves,
+    with_confidence,
+)
 from crystalnet.solving.catalogue import Catalogue
 from crystalnet.solving.densities import from_density, primitive
 from crystalnet.solving.frames import Frames
