@@ -13,6 +13,7 @@ from crystalnet.physics.tables import SYMBOLS, form_factor, valence
 
 MIN_DISTANCE = 0.5  # Å, our choice: below the shortest bond there is (H2, 0.74 Å)
 ISOLATION = 7.0  # Å, our choice: above the longest contact of any element (caesium, 5.3 Å)
+MIN_VOLUME = 5.0  # Å^3 an atom, our choice: below diamond's 5.67; hydrides under pressure are denser
 MAX_ATOMS = 200  # in the cell, our choice: beyond, a 50^3 grid no longer tells the atoms apart
 
 
@@ -24,7 +25,8 @@ def checked_atoms(structure: Structure | Atoms, name: str) -> Atoms:
     Raises:
         CrystalNetError: no atoms or more than MAX_ATOMS, partial occupancy, an element without form factor or
             valence density, a cell that does not repeat in three directions, has no volume or a value that
-            is not finite, atoms closer than MIN_DISTANCE, or one that is alone within ISOLATION.
+            is not finite, less than MIN_VOLUME an atom, atoms closer than MIN_DISTANCE, or one that is alone
+            within ISOLATION.
     """
     if isinstance(structure, Structure):
         structure = _bare(structure, name)
@@ -49,6 +51,12 @@ def checked_atoms(structure: Structure | Atoms, name: str) -> Atoms:
     if abs(volume) < MIN_DISTANCE**3:
         raise CrystalNetError(
             f"{name}: the unit cell has no volume. Correct the lattice vectors.", Code.BAD_STRUCTURE
+        )
+    if abs(volume) < MIN_VOLUME * len(symbols):
+        raise CrystalNetError(
+            f"{name}: an atom has {abs(volume) / len(symbols):.2f} Å^3, less than {MIN_VOLUME:g} Å^3, as in"
+            " no crystal. Correct the cell, its units (Å) or the symmetry that doubles atoms.",
+            Code.BAD_STRUCTURE,
         )
     if volume < 0:
         lattice, frac_coords = -lattice, -frac_coords

@@ -6,17 +6,22 @@ import io
 import os
 import warnings
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice, takewhile
 from pathlib import Path
 
 import numpy as np
 
+from crystalnet.data.checks import MAX_ATOMS
 from crystalnet.data.crystals import Crystal
+from crystalnet.data.text_files import lines_of
 from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.density import GRID
 
 SAME_CELL = 0.02  # Å, our choice: two relaxations of one crystal
+MAX_POINTS = 300**3  # of a grid, our choice: 0.1 Å in the largest cells, 200 MB
+POINT = 80  # bytes a point has in a CHGCAR, four densities with spin-orbit coupling
 
 
 def cmed_from_file(path, n: int = GRID, method: str = "fourier") -> np.ndarray:
@@ -72,6 +77,7 @@ def read_cmed(path) -> tuple[np.ndarray, Atoms]:
         CrystalNetError: no such file, or one that is cut, foreign or not finite.
     """
     try:
+        _check_unpacked(path)
         with np.load(path, allow_pickle=False) as file:
             rho = file["rho"]
             atoms = Atoms(
@@ -79,6 +85,8 @@ def read_cmed(path) -> tuple[np.ndarray, Atoms]:
             )
     except FileNotFoundError:
         raise CrystalNetError(f"There is no file {path}. Check the path.", Code.FILE_MISSING) from None
+    except CrystalNetError:
+        raise
     except Exception as error:  # zip, zlib and NumPy fail in many ways on a cut or foreign file
         raise CrystalNetError(
             f"{path} is not a whole density file ({type(error).__name__}: {error}). Fetch or write it again.",
@@ -94,6 +102,18 @@ def read_cmed(path) -> tuple[np.ndarray, Atoms]:
             f"{path} holds values that are not finite numbers. Fetch or write it again.", Code.BAD_DENSITY
         )
     return rho, atoms
+
+
+def _check_unpacked(path) -> None:
+    """An .npz file says how large its arrays are; NumPy would take the memory before it looks."""
+    with zipfile.ZipFile(path) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+    if size > 8 * MAX_POINTS:
+        raise CrystalNetError(
+            f"{path} holds {size / 1e6:,.0f} MB after unpacking, more than a density of {MAX_POINTS:,}"
+            " points. Write it on a coarser grid.",
+            Code.TOO_LARGE,
+        )
 
 
 def density_files(folder: Path, crystals: Iterable[Crystal]) -> dict[str, Path]:
@@ -167,6 +187,7 @@ def read_chgcar(path):
     """A pymatgen Chgcar from a file; anything but a whole, finite CHGCAR is one clear error."""
     from pymatgen.io.vasp import Chgcar
 
+    _check_length(Path(path))
     try:
         chgcar = Chgcar.from_file(str(path))
     except FileNotFoundError:
@@ -181,3 +202,44 @@ def read_chgcar(path):
             f"{path} holds values that are not finite numbers. Fetch or write it again.", Code.BAD_DENSITY
         )
     return chgcar
+
+
+def chgcar_head(lines: Iterator[str]) -> Iterator[str]:
+    """The lines of a CHGCAR's structure, which a blank line ends; its title may be blank."""
+    return islice(chain(islice(lines, 1), takewhile(str.strip, lines)), 50 + MAX_ATOMS)
+
+
+def chgcar_grid(lines: Iterator[str], name: str) -> tuple[int, ...]:
+    """The grid of a CHGCAR, from the line after its structure.
+
+    Raises:
+        CrystalNetError: no grid, or more than MAX_POINTS.
+    """
+    words = next(lines, "").split()
+    if len(words) != 3 or not all(word.isdecimal() and len(word) < 10 for word in words):
+        raise CrystalNetError(
+            f"{name}: no density follows the structure. Fetch the whole CHGCAR.", Code.BAD_DENSITY
+        )
+    grid = tuple(map(int, words))
+    if not 0 < np.prod(grid, dtype=float) <= MAX_POINTS:
+        raise CrystalNetError(
+            f"{name}: its grid is {' x '.join(words)}, which has no points or more than {MAX_POINTS:,}. Write"
+            " the density on a coarser grid.",
+            Code.TOO_LARGE,
+        )
+    return grid
+
+
+def _check_length(path: Path) -> None:
+    """A packed CHGCAR holds no more than its grid needs."""
+    lines = lines_of(path, errors="replace")
+    for _ in chgcar_head(lines):
+        pass
+    left = 10_000_000 + POINT * int(np.prod(chgcar_grid(lines, path.name)))
+    for line in lines:
+        left -= len(line)
+        if left < 0:
+            raise CrystalNetError(
+                f"{path.name}: it is longer than a CHGCAR of its grid. Fetch or write it again.",
+                Code.TOO_LARGE,
+            )

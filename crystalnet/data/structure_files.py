@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
 from pymatgen.core import Structure
 
+from crystalnet.data.checks import MAX_ATOMS
+from crystalnet.data.cif import MOST, cif_structure
 from crystalnet.data.crystals import Crystal, crystal_from_structure
-from crystalnet.data.densities import read_cmed
+from crystalnet.data.densities import chgcar_grid, chgcar_head, read_cmed
+from crystalnet.data.text_files import lines_of
 from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.atoms import Atoms
 
@@ -44,63 +46,59 @@ def read_structure(path: Path) -> Crystal:
     return crystal_from_structure(structure, material_id, name=path.name, source=path.name, **density)
 
 
-def lines_of(path: Path) -> Iterator[str]:
-    """Lines of a text file, gzipped or not; what can't be read is one clear error."""
-    opener = gzip.open if path.suffix.lower() == ".gz" else open
-    try:
-        with opener(path, "rt", encoding="utf-8", errors="replace") as file:
-            yield from file
-    except (OSError, EOFError) as error:  # not a gzip file, cut short, no permission
-        raise CrystalNetError(
-            f"{path.name}: it can't be read ({error}). Fetch the file again.", Code.FILE_UNREADABLE
-        ) from None
-
-
-def cif_structure(lines: Iterable[str], name: str) -> Structure:
-    """The one structure of a CIF; `name` is for the error."""
-    from pymatgen.io.cif import CifParser  # 80 MB and seconds that other sources do without
-
-    text = "".join(lines)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            structures = CifParser.from_str(text).parse_structures(primitive=False)
-        except Exception as error:  # the parser raises whatever its parts do, or warns of it
-            cause = " ".join(str(caught[-1].message if caught else error).split())
-            raise CrystalNetError(
-                f"{name}: this CIF gives no structure ({cause}). Correct it.", Code.FILE_UNREADABLE
-            ) from None
-    if len(structures) != 1:
-        raise CrystalNetError(
-            f"{name}: the CIF holds {len(structures)} structures. Give each its own file.",
-            Code.FILE_UNREADABLE,
-        )
-    return structures[0]
-
-
 def _poscar(lines: Iterable[str], name: str) -> Structure:
     from pymatgen.io.vasp.inputs import BadPoscarWarning, Poscar
 
+    lines = list(lines)
+    _check_counts(lines, name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.filterwarnings("error", "Elements in POSCAR", BadPoscarWarning)  # it would make them up
         try:
             return Poscar.from_str("".join(lines)).structure
         except Exception as error:
+            cause = " ".join(str(error).split()) or type(error).__name__
             raise CrystalNetError(
-                f"{name}: its POSCAR part gives no structure ({error}). Write it in VASP 5 format.",
+                f"{name}: its POSCAR part gives no structure ({cause}). Write it in VASP 5 format.",
                 Code.FILE_UNREADABLE,
             ) from None
 
 
+def _check_counts(lines: list[str], name: str) -> None:
+    """The numbers of atoms: as many as a crystal may have, one for each symbol, as many lines after them."""
+    integers = [bool(line.split()) and all(map(_INTEGER.fullmatch, line.split())) for line in lines]
+    start = next((i for i in range(5, min(27, len(lines))) if integers[i]), None)  # symbols may fill lines
+    if start is None:
+        return  # no VASP file: the parser says so
+    end = next(i for i in range(start, len(lines) + 1) if i == len(lines) or not integers[i])
+    counts = [int(word[:20]) for line in lines[start:end] for word in line.split()]
+    if min(counts) < 0 or sum(counts) > MAX_ATOMS:
+        raise CrystalNetError(
+            f"{name}: its counts of atoms are {' '.join(map(str, counts))[:60]}, {sum(counts)} in all. From 1"
+            f" to {MAX_ATOMS} atoms are read: give the primitive cell.",
+            Code.TOO_LARGE if sum(counts) > MAX_ATOMS else Code.BAD_STRUCTURE,
+        )
+    symbols = [word for line in lines[5:start] for word in line.split()]
+    if symbols and len(symbols) != len(counts):
+        raise CrystalNetError(
+            f"{name}: it names {len(symbols)} elements and gives {len(counts)} counts of atoms. Correct the"
+            " file.",
+            Code.CONTRADICTION,
+        )
+    sites = list(takewhile(str.strip, lines[end:]))
+    sites = sites[1 + sites[0].lstrip().lower().startswith("s") :] if sites else []  # selective dynamics
+    numeric = sum(bool(_COORDINATES.match(line)) for line in sites)
+    if numeric > sum(counts):
+        raise CrystalNetError(
+            f"{name}: it counts {sum(counts)} atoms and lists {numeric}. Correct the file.",
+            Code.CONTRADICTION,
+        )
+
+
 def _chgcar(lines: Iterable[str], name: str) -> Structure:
     lines = iter(lines)
-    structure = _poscar(takewhile(str.strip, lines), name)
-    grid = next(lines, "").split()
-    if len(grid) != 3 or not all(n.isdigit() for n in grid):
-        raise CrystalNetError(
-            f"{name}: no density follows the structure. Fetch the whole CHGCAR.", Code.BAD_DENSITY
-        )
+    structure = _poscar(chgcar_head(lines), name)
+    chgcar_grid(lines, name)
     if np.linalg.det(structure.lattice.matrix) < 0:
         raise CrystalNetError(
             f"{name}: its cell is left-handed, which VASP refuses. Compute it anew.", Code.BAD_STRUCTURE
@@ -112,11 +110,13 @@ def _npz(path: Path) -> Atoms:
     return read_cmed(path)[1]
 
 
+_INTEGER = re.compile(r"[+-]?\d+")
+_COORDINATES = re.compile(r"\s*(?:[+-]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][+-]?\d+)?(?:\s+|$)){3}")
 _READERS = {
-    "cif": lambda path: cif_structure(lines_of(path), path.name),
-    "chgcar": lambda path: _chgcar(lines_of(path), path.name),
+    "cif": lambda path: cif_structure(lines_of(path, MOST, "replace"), path.name),
+    "chgcar": lambda path: _chgcar(lines_of(path, errors="replace"), path.name),
     "npz": _npz,
-    "poscar": lambda path: _poscar(lines_of(path), path.name),
+    "poscar": lambda path: _poscar(lines_of(path, MOST, "replace"), path.name),
 }
 _KINDS = {  # by file name, the first that fits
     "cif": r"\.cif$",

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
-import numpy as np
 from tqdm.auto import tqdm
 
-from crystalnet.data.crystals import CRYSTAL_SYSTEMS, Crystal, crystal_from_structure, crystal_system_of
-from crystalnet.data.structure_files import cif_structure, lines_of, read_structure, structure_kind
+from crystalnet.data.crystals import CRYSTAL_SYSTEMS, Crystal
+from crystalnet.data.rows import Record, csv_records, json_records
+from crystalnet.data.structure_files import read_structure, structure_kind
 from crystalnet.errors import Code, CrystalNetError
-from crystalnet.physics.atoms import Atoms
 
 FORMATS = "*.cif, POSCAR*, CONTCAR*, *.vasp, CHGCAR*, *.npz, *.csv and *.jsonl, all but .npz also with .gz"
 
@@ -27,15 +25,6 @@ class Reading(NamedTuple):
 
     crystals: list[Crystal]
     left_out: Counter[str]
-
-
-class _Record(NamedTuple):
-    """A crystal to be: what is known of it before it is read, and how to read it."""
-
-    name: str  # what errors call it
-    read: Callable[[], Crystal]  # may raise CrystalNetError
-    crystal_system: str | None = None
-    split: str | None = None
 
 
 def read_crystals(
@@ -109,7 +98,7 @@ def read_crystals(
     return Reading(list(crystals.values()), left_out)
 
 
-def _every_split(records: list[_Record], limit: int) -> list[_Record]:
+def _every_split(records: list[Record], limit: int) -> list[Record]:
     """Each split's share of `limit` records, evenly spaced over the file; records without a split train."""
     groups: dict[str, list[int]] = {}
     for i, record in enumerate(records):
@@ -128,97 +117,20 @@ def _every_split(records: list[_Record], limit: int) -> list[_Record]:
     return [records[i] for i in sorted(chosen)]
 
 
-def _records(path: Path) -> Iterator[_Record]:
+def _records(path: Path) -> Iterator[Record]:
     name = path.name.lower()
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file() and structure_kind(file))
-        yield from (_Record(file.name, partial(read_structure, file)) for file in files)
+        yield from (Record(file.name, partial(read_structure, file)) for file in files)
     elif not path.is_file():
         raise CrystalNetError(f"{path} does not exist. Correct the path.", Code.FILE_MISSING)
     elif re.search(r"\.csv(\.gz)?$", name):
-        yield from _csv(path)
+        yield from csv_records(path)
     elif re.search(r"\.jsonl(\.gz)?$", name):
-        yield from _json_lines(path)
+        yield from json_records(path)
     elif structure_kind(path):
-        yield _Record(path.name, partial(read_structure, path))
+        yield Record(path.name, partial(read_structure, path))
     else:
         raise CrystalNetError(
             f"{path} is of no known format. Name it as one of {FORMATS}.", Code.UNKNOWN_FORMAT
         )
-
-
-def _csv(path: Path) -> Iterator[_Record]:
-    import pandas as pd  # 70 MB that other sources do without
-
-    try:
-        table = pd.read_csv(path, dtype={"material_id": str, "cif": str})
-    except (ValueError, OSError, EOFError) as error:
-        raise CrystalNetError(
-            f"{path.name}: the table can't be read ({error}). Write it as CSV.", Code.BAD_TABLE
-        ) from None
-    if missing := {"material_id", "cif"} - set(table.columns):
-        raise CrystalNetError(
-            f"{path.name}: the table has no column {' and '.join(sorted(missing))}."
-            " Give material_id and cif.",
-            Code.BAD_TABLE,
-        )
-
-    def record(row: dict) -> _Record:
-        material_id = str(row["material_id"])
-        name = f"{path.name}, {material_id}"
-
-        def read() -> Crystal:
-            structure = cif_structure([str(row["cif"])], name)
-            stable = not row.get("e_above_hull", 0.0) > 0
-            return crystal_from_structure(structure, material_id, name=name, stable=stable, source=path.name)
-
-        return _Record(name, read)
-
-    yield from map(record, table.to_dict("records"))
-
-
-def _json_lines(path: Path) -> Iterator[_Record]:
-    for number, line in enumerate(lines_of(path), start=1):
-        name = f"{path.name}, line {number}"
-        try:
-            row = json.loads(line)
-            if "ambiguous" not in (row.get("match") or ""):
-                split = (row.get("split") or "").split("_")[0] or None
-                read = partial(_json_crystal, line, name, split, path.name)  # text is smaller than objects
-                yield _Record(name, read, crystal_system_of(row["spacegroup"]), split)
-        except (ValueError, TypeError, AttributeError, KeyError) as error:
-            yield _Record(name, partial(_refuse, name, error))
-
-
-def _json_crystal(line: str, name: str, split: str | None, source: str) -> Crystal:
-    row = json.loads(line)
-    on_hull = not (row.get("e_above_hull") or 0.0) > 0
-    stable = _STABLE_SPLITS.get(row.get("split"), on_hull)
-    try:
-        lattice, frac_coords = np.array(row["lattice"], float), np.array(row["frac_coords"], float)
-        if lattice.shape != (3, 3) or frac_coords.shape != (len(row["species"]), 3):
-            raise ValueError("lattice must be 3 x 3, with three coordinates for each of the species")
-        atoms = Atoms(lattice, frac_coords, np.array(row["species"], str))
-        material_id = str(row["mp_id"] if "mp_id" in row else row["id"])
-    except (ValueError, TypeError, KeyError) as error:
-        _refuse(name, error)
-    return crystal_from_structure(
-        atoms,
-        material_id,
-        name=name,
-        keep_cell=True,
-        space_group=row["spacegroup"],
-        stable=stable,
-        split=split,
-        source=row.get("source") or source,
-    )
-
-
-def _refuse(name: str, error: Exception) -> NoReturn:
-    cause = f"there is no {error}" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
-    raise CrystalNetError(
-        f"{name}: {cause}. Correct the line; read_crystals tells what it holds.", Code.BAD_TABLE
-    ) from None
-
-
-_STABLE_SPLITS = {"train_stable": True, "train_unstable": False, "val": True, "test": True}
