@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 CrystalSystem = Literal[
     "triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic"
@@ -15,7 +15,14 @@ PAPER = {"json_schema_extra": {"source": "paper or its code"}}  # where a defaul
 
 
 class Group(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, value: Any, field: ValidationInfo) -> Any:
+        if isinstance(value, bool) and cls.model_fields[field.field_name].annotation is not bool:
+            raise ValueError("Give a number or text, not true or false")
+        return value
 
 
 class DataParams(Group):
@@ -216,7 +223,7 @@ class SolvingParams(Group):
     challenges: tuple[str, ...] = Field(
         ("exact", "intensity errors", "no ratios"), description="names in scoring.challenges.CHALLENGES"
     )
-    most: dict[str, int] = Field(
+    most: dict[str, Annotated[int, Field(ge=0)]] = Field(
         {"others": 100}, description="test crystals a challenge; 'others' for those not named"
     )
     seconds: float = Field(25.0, gt=0, description="for each source of candidates and crystal")

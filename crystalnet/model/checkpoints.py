@@ -1,9 +1,11 @@
-"""Weights and training state as safetensors: atomic to write, and nothing in them can run code."""
+"""Weights and training state as safetensors: atomic to write, checksummed, nothing in them can run code."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from crystalnet.errors import Code, CrystalNetError
 from crystalnet.model.confidence import Confidence
 from crystalnet.model.network import DensityNetwork
 from crystalnet.model.rounding import restored
+
+CHECKSUM = "sha256"  # its name in the header
 
 
 @dataclass
@@ -105,35 +109,55 @@ def resume(path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: d
 
 
 def write(path, tensors: dict[str, torch.Tensor], header: dict[str, str]) -> None:
-    """A safetensors file, whole or not at all.
+    """A safetensors file with the checksum of its content in its header, whole or not at all.
 
     Raises:
         CrystalNetError: it could not be written; what was there before is kept.
     """
     path = Path(path)
     part = path.with_name(path.name + ".part")
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
-        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, part, header)
+        save_file(tensors, part, header | {CHECKSUM: checksum(tensors, header)})
         os.replace(part, path)
     except (OSError, SafetensorError) as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder may not be one that can be written
+            part.unlink(missing_ok=True)
         raise CrystalNetError(
-            f"{path} could not be written ({error}). Free disk space and run again: the last state is kept.",
+            f"{path} could not be written ({error}). Free disk space, or choose another folder, and run"
+            " again: the last state is kept.",
             Code.NOT_WRITTEN,
         ) from None
 
 
 def read(path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Tensors and header of a safetensors file.
+    """Tensors and header of a safetensors file that agrees with its checksum.
 
     Raises:
-        CrystalNetError: no such file, or a damaged one.
+        CrystalNetError: no such file, or one that is damaged or has no checksum.
     """
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            header = file.metadata() or {}
+    except (OSError, SafetensorError, ValueError, RuntimeError) as error:
         raise CrystalNetError(
             f"{path} is not a readable weights file ({error}). Train or fetch it again.",
             Code.DAMAGED,
         ) from None
+    if header.pop(CHECKSUM, None) != checksum(tensors, header):
+        raise CrystalNetError(
+            f"{path} differs from its checksum, or has none: it was damaged, or written by other software."
+            " Train or fetch it again.",
+            Code.DAMAGED,
+        )
+    return tensors, header
+
+
+def checksum(tensors: dict[str, torch.Tensor], header: dict[str, str]) -> str:
+    """SHA-256 over the header's facts, and over name, type, shape and bytes of each tensor on the CPU."""
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"\0{name} {tensor.dtype} {list(tensor.shape)}\0".encode())
+        digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()

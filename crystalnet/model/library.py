@@ -10,7 +10,6 @@ from pathlib import Path
 from textwrap import shorten
 
 import torch
-from safetensors import SafetensorError, safe_open
 
 from crystalnet.errors import Code, CrystalNetError
 from crystalnet.model import checkpoints, networks
@@ -33,15 +32,15 @@ def load(name: str) -> DensityNetwork:
     """
     path = path_of(name)
     try:
-        with safe_open(path, framework="pt") as file:
-            settings = json.loads((file.metadata() or {}).get("model", "{}"))
+        _, facts = checkpoints.read(path)
+        settings = json.loads(facts.get("model", "{}"))
         model = networks.build(settings)
         if missing := model.settings.keys() - settings.keys():
             raise ValueError(f"its header lacks {', '.join(sorted(missing))}")
         checkpoints.load_weights(path, model)
     except CrystalNetError:
         raise
-    except (OSError, SafetensorError, TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         reason = shorten(str(error), 300)  # torch lists every tensor that does not fit
         raise CrystalNetError(
             f"{path} does not hold a network of this version ({reason}). Install CrystalNet again, or write"

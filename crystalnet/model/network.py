@@ -11,6 +11,7 @@ from crystalnet.errors import Code, CrystalNetError
 from crystalnet.model.confidence import Confidence, agreement
 from crystalnet.model.encoders import N_ELEMENTS, Latent
 
+NORMALISED = 1e-3  # our choice: how far the highest bin, or the sum of fractions, may be from 1
 COARSE = 25  # points an axis on which samples are compared, half the paper's grid
 
 
@@ -72,10 +73,14 @@ class DensityNetwork(nn.Module):
             composition: (118,) or (B, 118) atomic fractions, index Z - 1.
 
         Raises:
-            CrystalNetError: another shape, or a value that is not finite or is negative.
+            CrystalNetError: another shape, a value that is not finite or is negative, or another
+                normalisation, zeros among them. A network that reads no composition is given any.
         """
         pattern = self._checked(pattern, self.n_bins, "pattern")
         composition = self._checked(composition, N_ELEMENTS, "composition")
+        _check_normalised("pattern's highest bin", pattern.amax(1))
+        if self.settings.get("use_composition", True):
+            _check_normalised("composition's sum", composition.sum(1))
         if len(pattern) != len(composition):
             raise CrystalNetError(
                 f"{len(pattern)} patterns do not go with {len(composition)} compositions. Give pairs.",
@@ -146,3 +151,12 @@ class DensityNetwork(nn.Module):
 
 def _joint(latents: list[Latent]) -> Latent:
     return Latent(*(torch.cat(part, -1) for part in zip(*latents, strict=True)))
+
+
+def _check_normalised(what: str, values: torch.Tensor) -> None:
+    wrong = values[(values - 1).abs() > NORMALISED]
+    if len(wrong):
+        raise CrystalNetError(
+            f"The {what} is {float(wrong[0]):g}, not 1. Divide by it; where it is 0 nothing can be read.",
+            Code.BAD_ARGUMENT,
+        )

@@ -6,13 +6,14 @@ unknown key is an error that names it and the keys there are. Nothing below the 
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import Discriminator, Field, Tag, ValidationError
 
 from crystalnet.errors import Code, CrystalNetError
+from crystalnet.runs.yaml_text import read_yaml
 from crystalnet.settings import (
     AblationParams,
     DataParams,
@@ -55,7 +56,44 @@ class Params(Group):
         params = cls._of({**_changed(_read_profile(profile), changes), "profile": profile})
         for name in params.ablations.variants:
             params.variant(name)  # an error now, not after the training
+        params._check_challenges()
         return params
+
+    @classmethod
+    def of_chapter(cls, names: dict) -> Params:
+        """Settings of a chapter, from its `globals()`: the profile, and changes of groups by their names.
+
+        What papermill was given beside them is no setting: papermill itself runs on without it.
+
+        Raises:
+            CrystalNetError: see `load`.
+        """
+        given = {name: names[name] for name in _injected(names) | cls.model_fields.keys() if name in names}
+        return cls.load(given.pop("profile", "quick"), **given)
+
+    def _check_challenges(self) -> None:
+        """The names of challenges in the settings, beyond the usual ones."""
+        asked = {
+            "evaluation.patterns": [self.evaluation.patterns],
+            "evaluation.spoilt": self.evaluation.spoilt,
+            "solving.challenges": self.solving.challenges,
+            "solving.most": self.solving.most,
+        }
+        if "others" not in self.solving.most:
+            raise CrystalNetError(
+                f"solving.most = {self.solving.most} lacks 'others', for challenges that it does not name."
+                " Give it.",
+                Code.BAD_SETTING,
+            )
+        usual = {"others", EvaluationParams().patterns, *SolvingParams().challenges}
+        for key, names in asked.items():
+            for name in set(names) - usual:
+                from crystalnet.scoring.challenges import challenge_of  # seconds that most do without
+
+                try:
+                    challenge_of(name)
+                except CrystalNetError as error:
+                    raise CrystalNetError(f"{key} = {name!r}: {error}", Code.BAD_SETTING) from None
 
     def variant(self, name: str) -> Params:
         """These settings with the changes of one of `ablations.variants`.
@@ -96,15 +134,20 @@ def _read_profile(profile: str) -> dict:
     folder = repository_root() / "params"
     path = folder / f"{profile}.yaml"
     try:
-        content = yaml.safe_load(path.read_text()) or {}
+        content = read_yaml(path.read_text(encoding="utf-8-sig"), path.name) or {}
     except FileNotFoundError:
         names = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
         raise CrystalNetError(
             f"There is no params/{profile}.yaml. Choose one of {names}.", Code.FILE_MISSING
         ) from None
-    except yaml.YAMLError as error:
+    except UnicodeDecodeError as error:
         raise CrystalNetError(
-            f"{path.name} is not valid YAML: {error}. Correct it.", Code.BAD_SETTING
+            f"{path.name} is not UTF-8 text ({error.reason} at byte {error.start}). Save it as UTF-8.",
+            Code.FILE_UNREADABLE,
+        ) from None
+    except OSError as error:
+        raise CrystalNetError(
+            f"{path.name} can't be read ({error.strerror}). Correct its permissions.", Code.FILE_UNREADABLE
         ) from None
     if not isinstance(content, dict):
         raise CrystalNetError(
@@ -114,10 +157,24 @@ def _read_profile(profile: str) -> dict:
     return content
 
 
+def _injected(names: dict) -> set[str]:
+    """Names that papermill set in a notebook: those that the cell that it adds assigns."""
+    cells = [code for code in names.get("In", []) if code.startswith("# Parameters\n")]
+    nodes = [node for cell in cells for node in ast.walk(ast.parse(cell))]
+    return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+
+
 def _changed(groups: dict, changes: dict) -> dict:
     """Settings with single keys changed, group by group; another kind of network starts from its defaults."""
     groups = dict(groups)
     for group, values in changes.items():
+        if group not in Params.model_fields:
+            raise CrystalNetError(
+                f"{group} is not a setting. Allowed: {', '.join(Params.model_fields)}.", Code.BAD_SETTING
+            )
+        if group == "spectral" and isinstance(values, str | None):
+            groups |= {group: values} if values else {}
+            continue
         if not isinstance(values, dict):
             raise CrystalNetError(
                 f"{group} must be a mapping of settings, not {values!r}. Write {group} = {{}}.",

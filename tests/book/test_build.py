@@ -14,8 +14,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 BOOK = ROOT / "book"
 CHAPTERS = sorted(BOOK.glob("*.md"))
-GROUPS = ["profile", "data", "model", "training", "evaluation", "ablations"]
-MORE = {"09_structure": [*GROUPS, "solving"]}
+GROUPS = ["profile", "data", "model", "training", "evaluation", "ablations", "solving", "spectral"]
 OWN = {"10_own_pattern": 6, "glossary": 0}  # chapters with so many parameters of their own
 HEADER = """---
 jupytext:
@@ -186,7 +185,7 @@ def test_parameters_cell_has_the_groups_of_a_profile(chapter: Path):
     if chapter.stem in OWN:
         assert len(asked) == OWN[chapter.stem]
     else:
-        assert list(asked) == MORE.get(chapter.stem, GROUPS)
+        assert list(asked) == GROUPS
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert not asked or "parameters" in code[0].metadata.get("tags", [])
     assert all(parameter["help"] for parameter in asked.values())  # papermill --help-notebook shows it
@@ -194,4 +193,4 @@ def test_parameters_cell_has_the_groups_of_a_profile(chapter: Path):
 
 @pytest.mark.parametrize("profile", sorted((ROOT / "params").glob("*.yaml")), ids=lambda path: path.stem)
 def test_profiles_have_the_groups_alone(profile: Path):
-    assert set(yaml.safe_load(profile.read_text())) <= {*GROUPS, "solving", "spectral"}
+    assert set(yaml.safe_load(profile.read_text())) <= {*GROUPS}

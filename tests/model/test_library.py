@@ -2,7 +2,6 @@
 
 import json
 import re
-import struct
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -11,10 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 import crystalnet
-from crystalnet.errors import CrystalNetError
-from crystalnet.model import library
+from crystalnet.errors import Code, CrystalNetError
+from crystalnet.model import checkpoints, library
 from crystalnet.model.checkpoints import save_weights
 from crystalnet.model.crystalnet import CrystalNet
 from crystalnet.runs.cards import model_card
@@ -196,7 +198,7 @@ def test_a_nan_in_a_file_is_one_clear_error(folder, part):
 def test_a_cut_file_is_one_clear_error(folder, left):
     path = library.write("cubic", trained(), "# Card")
     path.write_bytes(path.read_bytes()[:left])
-    with pytest.raises(CrystalNetError, match=r"cubic\.safetensors does not hold a network"):
+    with pytest.raises(CrystalNetError, match=r"cubic\.safetensors is not a readable weights file"):
         library.load("cubic")
 
 
@@ -204,18 +206,46 @@ def test_a_cut_file_is_one_clear_error(folder, left):
 def test_a_damaged_file_is_one_clear_error(folder, content):
     path = library.write("cubic", trained(), "# Card")
     path.write_bytes(content)
-    with pytest.raises(CrystalNetError, match=r"cubic\.safetensors does not hold a network"):
+    with pytest.raises(CrystalNetError, match=r"cubic\.safetensors is not a readable weights file"):
+        library.load("cubic")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_any_flipped_bit_is_found(folder, data):
+    """In header and weights alike; where it breaks the format, the format says so."""
+    path = folder / "cubic.safetensors"
+    if not path.exists():
+        library.write("cubic", trained(), "# Card")
+    whole = path.read_bytes()
+    position = data.draw(st.one_of(st.integers(0, len(whole) - 1), st.integers(0, 300)))
+    path.write_bytes(flipped(whole, position, data.draw(st.integers(0, 7))))
+    try:
+        with pytest.raises(CrystalNetError, match="checksum|not a readable") as caught:
+            library.load("cubic")
+        assert caught.value.code is Code.DAMAGED
+    finally:
+        path.write_bytes(whole)
+
+
+def flipped(content: bytes, position: int, bit: int) -> bytes:
+    changed = bytearray(content)
+    changed[position] ^= 1 << bit
+    return bytes(changed)
+
+
+def test_a_file_without_checksum_is_one_clear_error(folder):
+    path = library.write("cubic", trained(), "# Card")
+    tensors, header = checkpoints.read(path)
+    save_file(tensors, path, header)
+    with pytest.raises(CrystalNetError, match="differs from its checksum, or has none"):
         library.load("cubic")
 
 
 def with_header(path, model: str | None) -> None:
     """Put other settings into a file's header."""
-    content = path.read_bytes()
-    length = struct.unpack("<Q", content[:8])[0]
-    header = json.loads(content[8 : 8 + length])
-    header["__metadata__"] = {} if model is None else {"model": model}
-    changed = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(changed)) + changed + content[8 + length :])
+    tensors, _ = checkpoints.read(path)
+    checkpoints.write(path, tensors, {} if model is None else {"model": model})
 
 
 @pytest.mark.parametrize(

@@ -302,7 +302,7 @@ def test_calibrated_networks_alone_tell_what_their_answers_are_worth(network):
 
 
 @pytest.mark.parametrize("which", ["pattern", "composition"])
-@pytest.mark.parametrize("damage", ["nan", "inf", "negative", "short", "deep", "two crystals"])
+@pytest.mark.parametrize("damage", ["nan", "inf", "negative", "short", "deep", "two crystals", "zero", "double"])
 def test_bad_inputs_are_named(network, which, damage):
     given = dict(zip(("pattern", "composition"), (x[0].numpy() for x in inputs(network, 1)), strict=True))
     values = given[which].copy()
@@ -311,6 +311,8 @@ def test_bad_inputs_are_named(network, which, damage):
             values[3] = float(damage)
         case "negative":
             values[3] = -1e-3
+        case "zero" | "double":
+            values *= 0 if damage == "zero" else 2
         case "short":
             values = values[:-1]
         case "deep":

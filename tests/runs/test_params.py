@@ -89,6 +89,15 @@ def test_a_profile_changes_what_it_names_alone():
         ({"ablations": {"variants": ["x"]}}, ["ablations.variants = ['x']"]),
         ({"ablations": {"variants": {"x": {"data": 3}}}}, ["ablations.variants.x.data = 3"]),
         ({"spectral": {"name": "x"}}, ["spectral"]),
+        ({"profle": "quick"}, ["profle is not a setting", "profile"]),
+        ({"training": {"learning_rate": float("inf")}}, ["training.learning_rate = inf", "finite"]),
+        ({"training": {"noise": float("nan")}}, ["training.noise = nan", "finite"]),
+        ({"training": {"epochs": True}}, ["training.epochs = True", "number"]),
+        ({"evaluation": {"patterns": "nonsense"}}, ["evaluation.patterns", "'nonsense'", "exact"]),
+        ({"evaluation": {"spoilt": ["x"]}}, ["evaluation.spoilt", "'x'", "exact"]),
+        ({"solving": {"challenges": ["exacct"]}}, ["solving.challenges", "'exacct'", "exact"]),
+        ({"solving": {"most": {"others": -5}}}, ["solving.most.others = -5"]),
+        ({"solving": {"most": {"exact": 5}}}, ["solving.most", "'others'"]),
     ],
 )
 def test_errors_name_key_and_remedy(changes, names):
@@ -117,16 +126,36 @@ def test_an_unknown_profile_lists_the_known_ones():
             r"ablations.variants, 'deep': .*model.depth",
         ),
         ("dta:\n  seed: 1", "dta is not a setting"),
+        ("data: {seed: 1}\ntraining: {}\ndata: {}", "mine.yaml is not valid YAML: 'data' stands there twice"),
+        ("data: {seed: 1, seed: 2}", "'seed' stands there twice"),
+        ("data: &d {seed: 1}\ntraining: *d", r"the alias \*d; write what it stands for"),
+        ("training: {noise: .inf}", "training.noise = inf"),
+        ("data: 2026-13-45", "not valid YAML"),
+        ("data: " + "[" * 5000, "not valid YAML"),
+        ("x" * 200_000, "more than 100000"),
+        ("data: !!python/object/apply:os.getcwd []", "not valid YAML"),
+        (b"# r\xe9glages", "mine.yaml is not UTF-8 text"),
     ],
 )
 def test_a_broken_profile_is_one_clear_error(tmp_path, monkeypatch, content, message):
     for folder in ("params", "book"):
         (tmp_path / folder).mkdir()
-    (tmp_path / "params" / "mine.yaml").write_text(content)
+    content = content if isinstance(content, bytes) else content.encode()
+    (tmp_path / "params" / "mine.yaml").write_bytes(content)
     monkeypatch.chdir(tmp_path / "book")
     assert repository_root() == tmp_path
     with pytest.raises(CrystalNetError, match=message):
         Params.load("mine")
+
+
+def test_a_chapter_has_its_settings_and_what_papermill_was_given():
+    cell = "# Parameters\ntraining = {'epochs': 7}\nspectral = 'smoke_spectral'\n"
+    names = {"In": ["", "data = {}", cell], "profile": "smoke", "data": {"seed": 3}, "n": 50, "system": "cubic"}
+    names |= {"training": {"epochs": 7}, "spectral": "smoke_spectral"}
+    params = Params.of_chapter(names)
+    assert params == Params.load("smoke", data={"seed": 3}, training={"epochs": 7})
+    with pytest.raises(CrystalNetError, match=r"traning is not a setting. Allowed: profile, data, "):
+        Params.of_chapter(names | {"In": [cell.replace("training", "traning")], "traning": {"epochs": 7}})
 
 
 def test_settings_cannot_be_changed_in_place():
