@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 
 
@@ -201,3 +203,16 @@ class CrystalNetError(ValueError):
 
     def _render_traceback_(self) -> list[str]:  # IPython's hook
         return [f"CrystalNetError [{self.code.name}]: {self}"]
+
+
+@contextmanager
+def writing(path) -> Iterator[None]:
+    """Around what writes a file or folder: a full disk, or no permission, is one clear error."""
+    try:
+        yield
+    except OSError as error:
+        raise CrystalNetError(
+            f"{path} could not be written ({error.strerror or error}). Free disk space, or choose another"
+            " folder. What was there before is kept.",
+            Code.NOT_WRITTEN,
+        ) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import NamedTuple
 from crystalnet.data.cleaning import drop_duplicates
 from crystalnet.data.crystals import Crystal
 from crystalnet.data.splits import LEFT_OUT, SPLITS, split
-from crystalnet.errors import Code, CrystalNetError
+from crystalnet.errors import Code, CrystalNetError, writing
 
 DUPLICATE = "duplicate"
 
@@ -50,12 +51,17 @@ class Cleaned(NamedTuple):
         members = {DUPLICATE: self.duplicates, LEFT_OUT: self.held_back, **self.splits}
         place = {crystal.material_id: name for name, crystals in members.items() for crystal in crystals}
         part = path.with_name(path.name + ".part")
-        with part.open("wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as file:
+        with (
+            writing(path),
+            part.open("wb") as raw,
+            gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as file,
+        ):
             file.write(json.dumps(self.report._asdict()).encode() + b"\n")
             for crystal in self.crystals:
                 facts = {"set": place[crystal.material_id], **crystal.as_dict()}
                 file.write(json.dumps(facts).encode() + b"\n")
-        os.replace(part, path)
+        with writing(path):
+            os.replace(part, path)
 
     @classmethod
     def read(cls, path: Path) -> Cleaned:
@@ -74,7 +80,7 @@ class Cleaned(NamedTuple):
                     members = sets[facts.pop("set")]
                     crystals.append(Crystal.from_dict(facts))
                     members.append(crystals[-1])
-        except (OSError, EOFError, ValueError, KeyError, TypeError, StopIteration) as error:
+        except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, StopIteration) as error:
             raise CrystalNetError(
                 f"{path} is damaged ({error}). Delete its folder and run again.", Code.DAMAGED
             ) from None

@@ -15,7 +15,7 @@ import numpy as np
 from crystalnet.data.checks import MAX_ATOMS
 from crystalnet.data.crystals import Crystal
 from crystalnet.data.text_files import lines_of
-from crystalnet.errors import Code, CrystalNetError
+from crystalnet.errors import Code, CrystalNetError, writing
 from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.density import GRID
 
@@ -62,12 +62,13 @@ def write_cmed(path, cmed: np.ndarray, structure) -> None:
     }
     path = Path(path)
     part = path.with_name(path.name + ".part")
-    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+    with writing(path), zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays.items():
             content = io.BytesIO()
             np.save(content, np.ascontiguousarray(array), allow_pickle=False)
             archive.writestr(zipfile.ZipInfo(f"{name}.npy"), content.getvalue(), zipfile.ZIP_DEFLATED)
-    os.replace(part, path)
+    with writing(path):
+        os.replace(part, path)
 
 
 def read_cmed(path) -> tuple[np.ndarray, Atoms]:

@@ -18,7 +18,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TypeVar
 
-from crystalnet.errors import Code, CrystalNetError
+from crystalnet.errors import Code, CrystalNetError, writing
 
 T, Item = TypeVar("T"), TypeVar("Item")
 
@@ -194,10 +194,15 @@ def in_parallel(
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    os.replace(part, path)
+    """Write a file whole or not at all.
+
+    Raises:
+        CrystalNetError: it could not be written.
+    """
+    with writing(path):
+        part = path.with_name(path.name + ".part")
+        part.write_bytes(content)
+        os.replace(part, path)
 
 
 class FailureLog:
@@ -220,7 +225,7 @@ class FailureLog:
     def write(self, name: str, reason: str | None) -> None:
         """Add a line that is on the disk when this returns."""
         entry = {"id": name, "reason": reason, "time": datetime.now(UTC).isoformat(timespec="seconds")}
-        with self.path.open("ab+") as file:
+        with writing(self.path), self.path.open("ab+") as file:
             if file.tell():
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":

@@ -212,11 +212,15 @@ class Rows:
         return digest.digest()
 
 
-def checked_rows(path: Path, progress: bool, done_only: bool = False) -> Iterator[tuple[int, str, bool]]:
-    """(row, material_id, whether it agrees with its checksum) for each crystal, or for each that is done."""
+def checked_rows(
+    path: Path, progress: bool, done_only: bool = False, chosen: Sequence[int] | None = None
+) -> Iterator[tuple[int, str, bool]]:
+    """(row, material_id, whether it agrees with its checksum) for each crystal, of those that are done or are
+    chosen."""
     with h5py.File(path, "r") as file, Rows(path) as rows:
         texts, splits = file["crystals"], file["split"]
-        bar = tqdm(range(len(rows)), f"Checking {path.name}", unit="crystal", delay=1, disable=not progress)
+        asked = range(len(rows)) if chosen is None else chosen
+        bar = tqdm(asked, f"Checking {path.name}", unit="crystal", delay=1, disable=not progress)
         for i in bar:
             stated = rows.read("checksums", i)
             if done_only and not any(stated):

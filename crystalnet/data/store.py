@@ -65,6 +65,7 @@ class Store:
         self._cmed = header.arrays["cmed"]
         self.n = self.cmed.shape[1]
         self.split[self._arrays["failures"] != b""] = ""
+        self._agrees = np.zeros(len(self), bool)  # crystals that were compared with their checksums
 
     def __len__(self) -> int:
         return len(self.split)
@@ -105,7 +106,12 @@ class Store:
         return np.flatnonzero(self.split == split)[:most]
 
     def densities(self, rows: np.ndarray, voxels: np.ndarray) -> np.ndarray:
-        """Densities (B, P) float32 of crystals `rows` (B,) at flat voxel indices `voxels` (B, P)."""
+        """Densities (B, P) float32 of crystals `rows` (B,) at flat voxel indices `voxels` (B, P).
+
+        Raises:
+            CrystalNetError: a crystal changed since the file was built, see `check`.
+        """
+        self.check(rows)
         self._announce(rows)
         flat = self.cmed.reshape(len(self), -1)
         chosen = np.empty(np.shape(voxels), np.float16)
@@ -131,9 +137,24 @@ class Store:
         Raises:
             CrystalNetError: something changed since the file was built; names the crystals.
         """
+        self._compare(None, progress)
+
+    def check(self, rows: np.ndarray) -> None:
+        """Compare crystals `rows` with their checksums, each once; what reads arrays asks for it.
+
+        Raises:
+            CrystalNetError: see `verify`.
+        """
+        rows = np.asarray(rows)
+        if not (known := self._agrees[rows]).all():
+            self._compare(np.unique(rows[~known]).tolist(), progress=False)
+
+    def _compare(self, chosen: list[int] | None, progress: bool) -> None:
         try:
             damaged = [
-                f"{name} (row {i})" for i, name, whole in checked_rows(self.path, progress) if not whole
+                f"{name} (row {i})"
+                for i, name, whole in checked_rows(self.path, progress, chosen=chosen)
+                if not whole
             ]
         except (OSError, ValueError) as error:
             damaged = [str(error)]
@@ -144,3 +165,4 @@ class Store:
                 " build it again (chapter 1).",
                 Code.DAMAGED,
             )
+        self._agrees[slice(None) if chosen is None else chosen] = True

@@ -63,6 +63,7 @@ class Batches:
     ):
         self.settings, self.n_latent, self.n, self.device = settings, n_latent, store.n, torch.device(device)
         self.rows = torch.from_numpy(np.concatenate([store.indices(s) for s in ("train", ALTERED)]))
+        store.check(self.rows.numpy())
         self.patterns = torch.from_numpy(getattr(store, reads)).to(device)
         self.stretches = reads == "profiles"
         if settings.degraded and not self.stretches:

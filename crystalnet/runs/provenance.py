@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from crystalnet import __version__, hardware
+from crystalnet.errors import writing
 
 # the rooms whose code an answer and its score depend on
 SCIENCE = ("physics", "data", "patterns", "lattice", "model", "solving", "scoring")
@@ -31,11 +32,16 @@ def environment() -> dict:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a small file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(text)
-    os.replace(part, path)
+    """Write a small file whole or not at all.
+
+    Raises:
+        CrystalNetError: it could not be written.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(path.name + ".part")
+        part.write_text(text)
+        os.replace(part, path)
 
 
 @cache

@@ -17,7 +17,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
-from crystalnet.errors import Code, CrystalNetError
+from crystalnet.errors import Code, CrystalNetError, writing
 from crystalnet.runs.params import Params, repository_root
 from crystalnet.runs.provenance import environment, write_text
 
@@ -26,8 +26,17 @@ NAMES = dict.fromkeys(("predictor", "level", "variant", "material_id", "formula"
 
 
 def read_table(path_or_text) -> pd.DataFrame:
-    """A table of a run as it was written."""
-    return pd.read_csv(path_or_text, dtype=NAMES, keep_default_na=False, na_values=[""])
+    """A table of a run as it was written.
+
+    Raises:
+        CrystalNetError: it is missing or damaged.
+    """
+    try:
+        return pd.read_csv(path_or_text, dtype=NAMES, keep_default_na=False, na_values=[""])
+    except (OSError, ValueError) as error:
+        raise CrystalNetError(
+            f"{path_or_text} is no whole table ({error}). Delete its folder and run again.", Code.DAMAGED
+        ) from None
 
 
 @contextmanager
@@ -39,10 +48,11 @@ def alone(folder: Path, progress: bool) -> Iterator[None]:
     Args:
         progress: say so where it waits.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / "lock")
     try:
-        lock.acquire(blocking=False)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire(blocking=False)
     except Timeout:
         words = f"Waiting for another process, which works in {folder.name}"
         with tqdm(desc=words, bar_format="{desc}", disable=not progress):
@@ -117,4 +127,10 @@ class Results:
 
     @staticmethod
     def manifest(place: Path) -> dict:
-        return json.loads((place / "manifest.json").read_text())
+        path = place / "manifest.json"
+        try:
+            return json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise CrystalNetError(
+                f"{path} is damaged ({error}). Delete its folder and run again.", Code.DAMAGED
+            ) from None

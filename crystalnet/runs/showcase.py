@@ -11,7 +11,7 @@ import torch
 
 from crystalnet.data.blocks import compute_block
 from crystalnet.data.crystals import composition_vector
-from crystalnet.errors import Code, CrystalNetError
+from crystalnet.errors import Code, CrystalNetError, writing
 from crystalnet.model import library
 from crystalnet.model.network import COARSE
 from crystalnet.physics.similarity import align
@@ -94,8 +94,9 @@ def write_showcase(run: Run, record: Record, folder) -> Path:
     }
     path = Path(folder) / FILE
     part = path.with_name(f"{path.stem}.part.npz")  # savez adds the ending that a name lacks
-    np.savez_compressed(part, **arrays)
-    os.replace(part, path)
+    with writing(path):
+        np.savez_compressed(part, **arrays)
+        os.replace(part, path)
     return path
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
+from crystalnet.errors import Code, CrystalNetError, writing
 from crystalnet.runs.params import Params
 from crystalnet.runs.provenance import SCIENCE, code_digest
 from crystalnet.runs.trainings import Trainings
@@ -72,7 +73,7 @@ class Solvings(Trainings):
                 bar = tqdm(todo, desc=f"{system}, {name}", unit="crystal", disable=not self.progress)
                 for crystal in bar:
                     row = solved(crystal, challenge, run.catalogue(system), network, settings.seconds)
-                    with rows_path.open("a") as file:
+                    with writing(rows_path), rows_path.open("a") as file:
                         file.write(json.dumps(row) + "\n")
                 run.finish(place, started, **{k: v for k, v in key.items() if k != "crystals"})
         table = pd.DataFrame(_read_rows(rows_path)).astype({"material_id": str})
@@ -109,4 +110,9 @@ def _read_rows(path: Path) -> list[dict]:
         part = path.with_name(path.name + ".part")
         part.write_text(whole)
         os.replace(part, path)
-    return [json.loads(line) for line in whole.splitlines()]
+    try:
+        return [json.loads(line) for line in whole.splitlines()]
+    except ValueError as error:
+        raise CrystalNetError(
+            f"{path} is damaged ({error}). Delete its folder and run again.", Code.DAMAGED
+        ) from None

@@ -18,6 +18,7 @@ class MeanDensity:
 
     def __init__(self, store: Store):
         rows = store.indices("train")
+        store.check(rows)
         total = np.zeros(store.cmed.shape[1:])
         for row in rows:  # one at a time: the data set may be larger than memory
             total += store.cmed[row]
@@ -42,6 +43,7 @@ class NearestNeighbour:
     def __init__(self, store: Store):
         self.store = store
         self.rows = store.indices("train")
+        store.check(self.rows)
         self.patterns = _unit(np.sqrt(store.patterns[self.rows]))
         self.compositions = _unit(store.compositions[self.rows])
 

@@ -51,8 +51,9 @@ def evaluate(
         honest_psnr, honest_nmae, and the samples' agreement with the answer (see `model.confidence`).
 
     Raises:
-        CrystalNetError: there are no such `patterns`.
+        CrystalNetError: there are no such `patterns`, or the store was damaged since it was built.
     """
+    store.check(rows)
     table, device = [], next(predictor.parameters()).device if isinstance(predictor, nn.Module) else CPU
     for row in tqdm(rows, desc=name, unit="crystal", disable=not progress):
         crystal = store.crystals[row]

@@ -144,3 +144,16 @@ def test_any_hdf5_reader_finds_the_same_arrays(store):
         assert set(file) == {"crystals", "split", "failures", "checksums"} | arrays
         for name in arrays:
             np.testing.assert_array_equal(file[name][:], getattr(store, name))
+
+
+def test_damage_is_found_where_it_is_read(store, damaged):
+    with h5py.File(store.path) as file:
+        offset, size = file["cmed"].id.get_offset(), 2 * N**3
+    opened, voxels = Store(damaged(offset + 4 * size + 7, 3)), np.zeros((1, 1), int)
+    opened.densities(np.array([0]), voxels)
+    opened.check(np.array([3, 5]))
+    for _ in range(2):
+        with pytest.raises(CrystalNetError, match=rf"changed .*: {CRYSTALS[4].material_id} \(row 4\)\."):
+            opened.densities(np.array([4]), voxels)
+    with pytest.raises(CrystalNetError, match=r"row 4"):
+        opened.check(np.arange(len(opened)))

@@ -302,7 +302,9 @@ def test_calibrated_networks_alone_tell_what_their_answers_are_worth(network):
 
 
 @pytest.mark.parametrize("which", ["pattern", "composition"])
-@pytest.mark.parametrize("damage", ["nan", "inf", "negative", "short", "deep", "two crystals", "zero", "double"])
+@pytest.mark.parametrize(
+    "damage", ["nan", "inf", "negative", "zero", "double", "short", "deep", "two crystals"]
+)
 def test_bad_inputs_are_named(network, which, damage):
     given = dict(zip(("pattern", "composition"), (x[0].numpy() for x in inputs(network, 1)), strict=True))
     values = given[which].copy()

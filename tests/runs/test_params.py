@@ -150,8 +150,8 @@ def test_a_broken_profile_is_one_clear_error(tmp_path, monkeypatch, content, mes
 
 def test_a_chapter_has_its_settings_and_what_papermill_was_given():
     cell = "# Parameters\ntraining = {'epochs': 7}\nspectral = 'smoke_spectral'\n"
-    names = {"In": ["", "data = {}", cell], "profile": "smoke", "data": {"seed": 3}, "n": 50, "system": "cubic"}
-    names |= {"training": {"epochs": 7}, "spectral": "smoke_spectral"}
+    names = {"In": ["", "data = {}", cell], "profile": "smoke", "data": {"seed": 3}, "n": 50}
+    names |= {"training": {"epochs": 7}, "spectral": "smoke_spectral", "system": "cubic"}
     params = Params.of_chapter(names)
     assert params == Params.load("smoke", data={"seed": 3}, training={"epochs": 7})
     with pytest.raises(CrystalNetError, match=r"traning is not a setting. Allowed: profile, data, "):

@@ -17,7 +17,7 @@ from crystalnet.data.download import FailureLog
 from crystalnet.data.materials_project.densities import Densities, Wanted
 from crystalnet.data.materials_project.listing import listed
 from crystalnet.data.materials_project.queries import MaterialsProject
-from crystalnet.errors import Code, CrystalNetError
+from crystalnet.errors import Code, CrystalNetError, writing
 from crystalnet.physics.density import GRID
 
 
@@ -80,7 +80,8 @@ def fetch(
             f"{workers} workers and a limit of {limit} fetch nothing. Give 1 or more.", Code.BAD_ARGUMENT
         )
     folder = Path(folder).expanduser()
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     project = MaterialsProject(endpoint, workers)
     database, materials = listed(project, crystal_system, densities, ids, folder, progress=progress)
     log = FailureLog(folder / "failures.jsonl")

@@ -32,6 +32,7 @@ class StoredCrystals:
             raise CrystalNetError(
                 "There is no crystal to explore. Choose rows of the store.", Code.BAD_ARGUMENT
             )
+        store.check(rows)
         self.store = store
         self.rows = {store.crystals[row].material_id: int(row) for row in rows}
         self._stride = display_stride(store.n)
