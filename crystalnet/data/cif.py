@@ -34,6 +34,7 @@ OPERATIONS = (
     "_space_group_symop_magn_operation.xyz",
     "_space_group_symop_magn_operation_xyz",
 )
+OPERATION = re.compile(r"[-+xyz\d./*\s]+(,[-+xyz\d./*\s]+){2,3}", re.IGNORECASE)  # a fourth: of time
 
 
 def cif_structure(lines: Iterable[str], name: str) -> Structure:
@@ -63,6 +64,7 @@ def cif_structure(lines: Iterable[str], name: str) -> Structure:
                 f"{name}: this CIF gives no structure ({cause}). Correct it.", Code.FILE_UNREADABLE
             ) from None
     operations = _check_symmetry_is_known(facts, parser, name)
+    _check_elements_are_known(facts, parser, name)
     check_statements(facts, structure, operations, first(facts, *NAMES), name)
     return structure
 
@@ -106,15 +108,26 @@ def _check_sites(facts: dict, name: str) -> None:
             f" {MAX_OPERATIONS}. Give the primitive cell, or leave this crystal out.",
             Code.TOO_LARGE,
         )
-    for site, text in enumerate(facts.get("_atom_site_occupancy", []), start=1):
-        if text in ("?", "."):  # not given: the dictionary's default, 1
-            continue
-        occupancy = number(text)
-        if occupancy is None or not 0 <= occupancy <= FULL:
+    numbers = ("_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z", "_atom_site_occupancy")
+    for key in numbers:
+        for site, text in enumerate(facts.get(key, []), start=1):
+            value = number(text)
+            if value is None or (key == numbers[-1] and not 0 <= value <= FULL):
+                raise CrystalNetError(
+                    f"{name}: {key} of atom site {site} is {text!r}. Write a number, as 0.5; an occupancy is"
+                    " from 0 to 1.",
+                    Code.FILE_UNREADABLE,
+                )
+    for operation in given if isinstance(given := _operations(facts), list) else [given or "x,y,z"]:
+        if not OPERATION.fullmatch(operation):
             raise CrystalNetError(
-                f"{name}: the occupancy of atom site {site} is {text!r}. Write a number from 0 to 1, as 0.5.",
-                Code.FILE_UNREADABLE,
+                f"{name}: the symmetry operation {operation!r} can't be read. Write it as in 'x, -y, z+1/2'.",
+                Code.NO_SYMMETRY,
             )
+
+
+def _operations(facts: dict) -> list[str] | str | None:
+    return next((facts[key] for key in OPERATIONS if facts.get(key)), None)
 
 
 def _check_symmetry_is_known(facts: dict, parser: CifParser, name: str) -> list | None:
@@ -122,16 +135,8 @@ def _check_symmetry_is_known(facts: dict, parser: CifParser, name: str) -> list 
 
     The parser takes what it does not understand for P 1, and a number for its first setting.
     """
-    given = next((facts[key] for key in OPERATIONS if facts.get(key)), None)
-    used = parser.symmetry_operations
-    if given is not None:
-        n = len(given) if isinstance(given, list) else 1
-        if len(used) != n and not parser.feature_flags["magcif"]:  # whose centrings are listed apart
-            raise CrystalNetError(
-                f"{name}: its symmetry operations can't be read. Write them as in 'x, -y, z+1/2'.",
-                Code.NO_SYMMETRY,
-            )
-        return [operation.rotation_matrix for operation in used]
+    if _operations(facts):
+        return [operation.rotation_matrix for operation in parser.symmetry_operations]
     said = first(facts, *NAMES)
     by_name = any("Spacegroup from" in warning for warning in parser.warnings)
     guessed = any("Defaulting to P1" in warning for warning in parser.warnings)
@@ -143,3 +148,14 @@ def _check_symmetry_is_known(facts: dict, parser: CifParser, name: str) -> list 
             Code.NO_SYMMETRY,
         )
     return None
+
+
+def _check_elements_are_known(facts: dict, parser: CifParser, name: str) -> None:
+    """The parser reads CO1 as cobalt and Wat as oxygen; only a formula tells whether that is right."""
+    guesses = [warning for warning in parser.warnings if " parsed as " in warning]
+    if guesses and first(facts, "_chemical_formula_sum") is None:
+        raise CrystalNetError(
+            f"{name}: an atom site would be guessed ({guesses[0]}). Give _atom_site_type_symbol, or"
+            " _chemical_formula_sum to compare with.",
+            Code.UNKNOWN_ELEMENT,
+        )

@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -34,16 +35,8 @@ def csv_records(path: Path) -> Iterator[Record]:
         CrystalNetError: no such table; a row that is none is refused when it is read.
     """
     csv.field_size_limit(MOST)
-    try:
-        header, *rows = csv.reader(lines_of(path), strict=True)
-    except (csv.Error, ValueError) as error:
-        if isinstance(error, CrystalNetError):
-            raise
-        cause = error if isinstance(error, csv.Error) else "it is empty"
-        raise CrystalNetError(
-            f"{path.name}: the table can't be read ({cause}). Write it as CSV.", Code.BAD_TABLE
-        ) from None
-    header = [column.strip() for column in header]
+    reader = csv.reader(lines_of(path), strict=True)
+    header = [column.strip() for column in _parsed(reader, path, most=1)[0]]
     if missing := {"material_id", "cif"} - set(header):
         raise CrystalNetError(
             f"{path.name}: the table has no column {' and '.join(sorted(missing))}."
@@ -73,7 +66,18 @@ def csv_records(path: Path) -> Iterator[Record]:
 
         return Record(name, read)
 
-    yield from (record(number, fields) for number, fields in enumerate(rows, start=1) if fields)
+    rows = enumerate(_parsed(reader, path), start=1)
+    yield from (record(number, fields) for number, fields in rows if fields)
+
+
+def _parsed(reader: Iterator[list[str]], path: Path, most: int | None = None) -> list[list[str]]:
+    """The next rows of a table, a header at least."""
+    try:
+        return list(islice(reader, most)) or ([[]] if most else [])
+    except csv.Error as error:
+        raise CrystalNetError(
+            f"{path.name}: the table can't be read ({error}). Write it as CSV.", Code.BAD_TABLE
+        ) from None
 
 
 def json_records(path: Path) -> Iterator[Record]:
@@ -97,8 +101,12 @@ def json_records(path: Path) -> Iterator[Record]:
 def _json_crystal(line: str, name: str, split: str | None, source: str) -> Crystal:
     row = _row(line)
     try:
+        if isinstance(row.get("e_above_hull"), str):
+            raise ValueError(f"e_above_hull is the text {row['e_above_hull']!r}, no number of eV/atom")
         stable = _STABLE_SPLITS.get(row.get("split"), not _above_hull(row.get("e_above_hull")))
         lattice, frac_coords = np.array(row["lattice"], float), np.array(row["frac_coords"], float)
+        if not isinstance(row["species"], list):
+            raise ValueError("species must be a list of symbols")
         if lattice.shape != (3, 3) or frac_coords.shape != (len(row["species"]), 3):
             raise ValueError("lattice must be 3 x 3, with three coordinates for each of the species")
         atoms = Atoms(lattice, frac_coords, np.array(row["species"], str))
@@ -136,7 +144,11 @@ def _above_hull(energy: str | float | None) -> bool:
     """Whether an energy above the hull in eV/atom is positive; a missing one is not known to be."""
     if energy is None or energy in ("", "NaN", "nan") or energy != energy:
         return False
-    if isinstance(energy, bool) or not np.isfinite(value := float(energy)):
+    try:
+        value = np.nan if isinstance(energy, bool) else float(energy)
+    except (TypeError, ValueError, OverflowError):
+        value = np.nan
+    if not np.isfinite(value):
         raise ValueError(f"e_above_hull is {energy!r}, no number of eV/atom")
     return value > 0
 

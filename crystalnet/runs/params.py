@@ -81,8 +81,8 @@ class Params(Group):
         }
         if "others" not in self.solving.most:
             raise CrystalNetError(
-                f"solving.most = {self.solving.most} lacks 'others', for challenges that it does not name."
-                " Give it.",
+                f"Settings (profile {self.profile!r}): solving.most = {self.solving.most} lacks 'others', for"
+                " challenges that it does not name. Give it.",
                 Code.BAD_SETTING,
             )
         usual = {"others", EvaluationParams().patterns, *SolvingParams().challenges}
@@ -93,7 +93,9 @@ class Params(Group):
                 try:
                     challenge_of(name)
                 except CrystalNetError as error:
-                    raise CrystalNetError(f"{key} = {name!r}: {error}", Code.BAD_SETTING) from None
+                    raise CrystalNetError(
+                        f"Settings (profile {self.profile!r}): {key} = {name!r}. {error}", Code.BAD_SETTING
+                    ) from None
 
     def variant(self, name: str) -> Params:
         """These settings with the changes of one of `ablations.variants`.

@@ -49,10 +49,11 @@ def alone(folder: Path, progress: bool) -> Iterator[None]:
         progress: say so where it waits.
     """
     lock = FileLock(folder / "lock")
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "lock").touch()
     try:
-        with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            lock.acquire(blocking=False)
+        lock.acquire(blocking=False)
     except Timeout:
         words = f"Waiting for another process, which works in {folder.name}"
         with tqdm(desc=words, bar_format="{desc}", disable=not progress):

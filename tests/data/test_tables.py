@@ -175,7 +175,7 @@ def disordered() -> str:
         ("CHGCAR_left", "?\n1.0\n3 0 0\n0 3 0\n0 0 -3\nFe\n1\ndirect\n0 0 0\n\n2 2 2\n", "left-handed"),
         ("broken.cif.gz", "not gzip", "can't be read"),
         ("table.csv", "a,b\n1,2\n", "no column cif and material_id"),
-        ("table.csv", "", "can't be read"),
+        ("table.csv", "", "no column cif and material_id"),
         ("picture.png", "", "no known format"),
     ],
 )

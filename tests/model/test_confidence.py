@@ -87,6 +87,7 @@ def test_a_calibration_is_kept_with_the_weights(tmp_path, monkeypatch):
     monkeypatch.setattr(library, "FOLDER", tmp_path)
     network = CrystalNet(width=16, growth=2, n_frequencies=8, n_blocks=1).eval()
     pattern, composition = torch.rand(1024), torch.full((118,), 1 / 118)
+    pattern /= pattern.max()
     with pytest.raises(CrystalNetError, match="not calibrated"):
         network.expected_similarity(pattern, composition)
     network.confidence = Confidence.fit(np.linspace(0, 1, 20), np.linspace(0.3, 0.9, 20))

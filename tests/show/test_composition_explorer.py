@@ -87,7 +87,15 @@ def test_ratios_can_be_taken_away(explorer):
     known = explorer.composition[explorer.composition > 0]
     assert explorer.level == "no_ratios" and np.ptp(known) == 0
     explorer.elements = ()
-    assert explorer.level == "no_formula" and not explorer.composition.any() and explorer.error == ""
+    assert explorer.level == "no_formula" and not explorer.composition.any()
+    assert "composition's sum is 0" in explorer.error  # the baseline's network has never seen none
+
+
+def test_no_element_is_for_the_network_that_reads_none(model, store):
+    other = used(small("spectral", seed=9, use_composition=False))
+    both = CompositionExplorer({"baseline": model, "no_formula": other}, store)
+    both.elements = ()
+    assert both.error == "" and not np.array_equal(both.prediction, both.full)
 
 
 def test_each_level_asks_its_own_network(model, store):
