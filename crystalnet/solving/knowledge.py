@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import permutations, product
 
 from pymatgen.core import Composition
@@ -12,6 +11,7 @@ from pymatgen.core import Composition
 from crystalnet.data.checks import supported_elements
 from crystalnet.data.chemistry import unlikeness
 from crystalnet.errors import Code, CrystalNetError
+from crystalnet.solving.formulas import amounts_of
 from crystalnet.solving.templates import Template
 
 UNNAMED = "?"
@@ -26,11 +26,13 @@ class Knowledge:
         elements: (k,) symbols.
         amounts: (k,) atoms of each in the reduced formula; None if the ratios are not known.
         n_hidden: further elements that the sample has; None if nothing is known of it, not even how many.
+        assumptions: what was taken for granted when it was read.
     """
 
     elements: tuple[str, ...]
     amounts: tuple[int, ...] | None = None
     n_hidden: int | None = 0
+    assumptions: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
     def of(cls, said) -> Knowledge:
@@ -43,28 +45,24 @@ class Knowledge:
 
     @classmethod
     def of_formula(cls, formula: str | Mapping[str, float] | Composition) -> Knowledge:
-        """Elements and whole amounts.
+        """Elements and whole amounts; hydrates, brackets and deuterium as in `formulas.amounts_of`.
 
         Raises:
-            CrystalNetError: no formula of known elements in whole amounts.
+            CrystalNetError: no formula of known elements, an amount that is not above 0.
         """
-        try:
-            composition = Composition(formula)
-            whole, _ = composition.get_integer_formula_and_factor(max_denominator=100)
-            amounts = Composition(whole).get_el_amt_dict()
-        except (ValueError, TypeError, KeyError, ZeroDivisionError):
-            amounts = {}
-        unknown = set(amounts) - supported_elements()
-        if not amounts or unknown:
-            reason = (
-                f"there are no tables for {', '.join(sorted(unknown))}" if unknown else "it is no formula"
-            )
+        if not isinstance(formula, str | Mapping | Composition):
             raise CrystalNetError(
-                f"{formula!r}: {reason}. Write elements and amounts, as in 'Mg2Si'.",
-                Code.UNKNOWN_ELEMENT if unknown else Code.BAD_FORMULA,
+                f"{str(formula)[:60]!r} is no formula. Write elements and amounts, as in 'Mg2Si'.",
+                Code.BAD_FORMULA,
             )
-        divisor = math.gcd(*(round(amount) for amount in amounts.values()))
-        return cls(tuple(amounts), tuple(round(amount) // divisor for amount in amounts.values()))
+        amounts, said = amounts_of(formula)
+        if unknown := set(amounts) - supported_elements():
+            raise CrystalNetError(
+                f"{str(formula)[:60]!r}: there are no tables for {', '.join(sorted(unknown))}. Write"
+                " elements and amounts, as in 'Mg2Si'.",
+                Code.UNKNOWN_ELEMENT,
+            )
+        return cls(tuple(amounts), tuple(amounts.values()), assumptions=said)
 
     @classmethod
     def of_elements(cls, elements: Iterable[str]) -> Knowledge:
@@ -73,7 +71,9 @@ class Knowledge:
         Raises:
             CrystalNetError: an element that there is none of, or none at all.
         """
-        elements = list(elements)
+        elements = [str(element).strip() for element in elements]
+        said = ("deuterium D is read as hydrogen",) if "D" in elements else ()
+        elements = ["H" if symbol == "D" else symbol for symbol in elements]
         named = tuple(dict.fromkeys(symbol for symbol in elements if symbol != UNNAMED))
         if unknown := [symbol for symbol in named if symbol not in supported_elements()]:
             raise CrystalNetError(
@@ -85,7 +85,7 @@ class Knowledge:
             raise CrystalNetError(
                 "The list of elements is empty. Name some, or give None instead of it.", Code.BAD_FORMULA
             )
-        return cls(named, None, elements.count(UNNAMED))
+        return cls(named, None, elements.count(UNNAMED), said)
 
     @classmethod
     def nothing(cls) -> Knowledge:
