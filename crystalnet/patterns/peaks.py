@@ -8,12 +8,12 @@ the two models fits better decides.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from crystalnet.errors import Code, CrystalNetError
-from crystalnet.patterns.measured import Measured, checked, wavelength_of
+from crystalnet.patterns.measured import Measured, checked
 from crystalnet.patterns.observed import RESOLVED, SHARP, STEP, Observed
 from crystalnet.patterns.peak_search import (
     GAUSSIAN,
@@ -28,6 +28,7 @@ from crystalnet.patterns.peak_search import (
     usual_width,
 )
 from crystalnet.patterns.peak_shapes import Lines, Shapes, curve_of, fitted
+from crystalnet.patterns.wavelengths import wavelength_of
 from crystalnet.physics.diffraction import INTENSITY_TOLERANCE, Peaks
 
 CLEARLY = 0.85  # misfit without over that with K-alpha-2 below which there is none, our choice by simulations
@@ -149,7 +150,7 @@ def _cropped(pattern: Measured) -> Measured:
     filled = np.flatnonzero(pattern.counts > 0)
     kept = slice(filled[0], filled[-1] + 1)
     sigma = None if pattern.sigma is None else pattern.sigma[kept]
-    return Measured(pattern.two_theta[kept], pattern.counts[kept], sigma, pattern.wavelength, pattern.name)
+    return replace(pattern, two_theta=pattern.two_theta[kept], counts=pattern.counts[kept], sigma=sigma)
 
 
 def _even(pattern: Measured, wavelength: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:

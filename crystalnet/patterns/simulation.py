@@ -11,9 +11,10 @@ from __future__ import annotations
 import numpy as np
 
 from crystalnet.errors import Code, CrystalNetError
-from crystalnet.patterns.measured import Measured, checked, wavelength_of
+from crystalnet.patterns.measured import Measured, checked
 from crystalnet.patterns.peak_search import K_ALPHA_2, doublet_of
 from crystalnet.patterns.peak_shapes import pseudo_voigt
+from crystalnet.patterns.wavelengths import wavelength_of
 from crystalnet.physics.diffraction import powder_peaks
 
 SCHERRER = 0.9  # K of the full width at half maximum, spherical crystallites

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -103,12 +104,14 @@ def report(solution: Solution) -> str:
     )
     rows = ["| " + " | ".join(table.columns) + " |", "|" + "---|" * len(table.columns)]
     rows += ["| " + " | ".join(map(str, row)) + " |" for row in table.itertuples(index=False)]
+    taken = ["Taken for granted:", "", *(f"- {_plain(told)}" for told in solution.assumptions), ""]
     return "\n".join(
         [
-            f"# {solution.name}",
+            f"# {_plain(solution.name)}",
             "",
             f"{verdict} Probability of being right: {solution.confidence:.2f} (confident from {CONFIDENT}).",
             "",
+            *(taken if solution.assumptions else []),
             "## Given",
             "",
             f"- Composition: {given}",
@@ -137,3 +140,8 @@ def report(solution: Solution) -> str:
             "",
         ]
     )
+
+
+def _plain(text: str) -> str:
+    """A name or a remark, whose characters mean nothing to Markdown and HTML."""
+    return re.sub(r"([\\`<>|\[\]])", r"\\\1", " ".join(text.split()))

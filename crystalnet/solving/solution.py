@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,9 +17,10 @@ from crystalnet.data.prototypes import library_crystals
 from crystalnet.errors import Code, CrystalNetError
 from crystalnet.lattice.alignment import indexed
 from crystalnet.lattice.lattice import Cell
-from crystalnet.patterns.measured import Measured, read_pattern, wavelength_of
+from crystalnet.patterns.measured import Measured, read_pattern
 from crystalnet.patterns.observed import Observed
 from crystalnet.patterns.peaks import PeakFit, fit_peaks
+from crystalnet.patterns.wavelengths import wavelength_of
 from crystalnet.physics.diffraction import Peaks
 from crystalnet.solving.analogues import GOOD, analogues
 from crystalnet.solving.candidates import Candidate
@@ -50,6 +50,7 @@ class Solution:
         confidence: the probability that the first is right.
         seconds: that it took.
         fit: the pattern taken apart, if it came as one.
+        assumptions: what was taken for granted when pattern and composition were read, a sentence each.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Solution:
     confidence: float
     seconds: float
     fit: PeakFit | None = None
+    assumptions: tuple[str, ...] = ()
 
     @property
     def is_confident(self) -> bool:
@@ -131,6 +133,7 @@ def solve(
     wavelength: float | str | None = None,
     crystal_system: str | None = None,
     *,
+    scan: int | None = None,
     catalogue: Catalogue | None = None,
     sources: Sequence[str] = SOURCES,
     seconds: float = 30.0,
@@ -145,6 +148,7 @@ def solve(
             known either; or None.
         wavelength: Å, or a name such as 'CuKa', where the file does not say it.
         crystal_system: 'cubic', 'trigonal', 'hexagonal' or 'tetragonal'; all of them unless given.
+        scan: which one of a file of several, 1 for the first.
         catalogue: of structures to look for analogues in; by default the embedded structure types.
         sources: of candidates, some of SOURCES; 'seeded' and 'random' are phasing with one kind of start.
         seconds: that each source may take.
@@ -166,7 +170,7 @@ def solve(
         )
     knowledge = Knowledge.of(formula)
     with tqdm(total=2 + len(sources), desc="peaks", disable=not progress, leave=False) as bar:
-        name, observed, fit = _observed(pattern, wavelength)
+        name, observed, fit = _observed(pattern, wavelength, scan)
         bar.set_description("lattice")
         bar.update()
         observed, cells = indexed(observed, FAMILIES.get(crystal_system))
@@ -182,7 +186,8 @@ def solve(
             bar.update()
     ranked = chosen(candidates, frames)
     took = round(time.perf_counter() - started, 2)
-    return Solution(name, observed, knowledge, cells, ranked, confidence(ranked), took, fit)
+    assumptions = (*(fit.pattern.assumptions if fit else ()), *knowledge.assumptions)
+    return Solution(name, observed, knowledge, cells, ranked, confidence(ranked), took, fit, assumptions)
 
 
 def found(candidates: Sequence[Candidate], frames: Frames) -> bool:
@@ -247,11 +252,11 @@ def embedded() -> Catalogue:
     return Catalogue([*library_crystals(), *frequent_types()])
 
 
-def _observed(pattern, wavelength) -> tuple[str, Observed, PeakFit | None]:
+def _observed(pattern, wavelength, scan=None) -> tuple[str, Observed, PeakFit | None]:
     if isinstance(pattern, Observed):
         return "pattern", pattern, None
     if isinstance(pattern, Peaks):
         return "peaks", Observed.of_peaks(pattern, *[wavelength_of(wavelength)] if wavelength else []), None
-    measured = pattern if isinstance(pattern, Measured) else read_pattern(Path(pattern), wavelength)
+    measured = pattern if isinstance(pattern, Measured) else read_pattern(pattern, wavelength, scan=scan)
     fit = fit_peaks(measured, wavelength_of(wavelength))
     return measured.name, fit.observed(), fit

@@ -6,7 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crystalnet.errors import CrystalNetError
-from crystalnet.patterns.measured import read_pattern, wavelength_of
+from crystalnet.patterns.measured import Measured, checked, read_pattern
+from crystalnet.patterns.wavelengths import wavelength_of
 
 ANGLES = np.round(np.arange(10, 70, 0.5), 4)
 COUNTS = np.round(1000 * np.exp(-(((ANGLES - 35) / 3) ** 2)) + 17)
@@ -90,11 +91,14 @@ def test_written_patterns_come_back_sorted(step, counts, order, separator, tmp_p
     assert (pattern.two_theta == angles).all() and (pattern.counts == counts).all()
 
 
-def test_equal_angles_are_averaged(tmp_path):
-    (tmp_path / "a.xye").write_text(rows("{x} {y} 2\n") + rows("{x} {y} 2\n", counts=COUNTS + 2))
+def test_equal_angles_are_averaged_and_told(tmp_path):
+    twice = "".join(f"{x} {y} 2\n{x} {y + 2} 2\n" for x, y in zip(ANGLES[::4], COUNTS[::4], strict=True))
+    (tmp_path / "a.xye").write_text(rows("{x} {y} 2\n") + "".join(twice.splitlines(True)[-2:]))
     pattern = read_pattern(tmp_path / "a.xye")
-    assert (pattern.two_theta == ANGLES).all() and (pattern.counts == COUNTS + 1).all()
-    assert pattern.sigma == pytest.approx(2 / np.sqrt(2))
+    assert (pattern.two_theta == ANGLES).all() and any("averaged" in told for told in pattern.assumptions)
+    last = np.searchsorted(ANGLES, ANGLES[::4][-1])
+    assert pattern.counts[last] == pytest.approx(COUNTS[last] + 2 / 3)
+    assert pattern.sigma[last] == pytest.approx(2 / np.sqrt(3)) and pattern.sigma[0] == 2
 
 
 @pytest.mark.parametrize("title", ["d", "Q (1/A)"])
@@ -123,7 +127,7 @@ BAD = {
     "cut.csv": (FILES["a.csv"] + "70.0,", "line 122"),
     "short.xy": ("\n".join(FILES["a.xy"].splitlines()[:20]), "20 points"),
     "angles.xy": (rows("{x} {y}\n", ANGLES * 3), "0-180"),
-    "negative.xy": (rows("{x} {y}\n", ANGLES - 20), "0-180"),
+    "negative.xy": (rows("{x} {y}\n", ANGLES - 60), "0-180"),
     "flat.xy": (rows("{x} 7\n"), "all counts are equal"),
     "zero.xy": (rows("{x} 0\n"), "all counts are equal"),
     "one_angle.xy": (rows("20 {y}\n"), "angles only"),
@@ -138,7 +142,7 @@ BAD = {
     "word.xrdml": (FILES["a.xrdml"].replace(" 17.0", " some", 1), "number"),
     "structure.cif": ("data_x\n_cell_length_a 4.0\n", "no powder pattern"),
     "angles_missing.cif": (FILES["range.cif"].replace("_inc", "_no"), "no finite"),
-    "unknown.xyz": (FILES["a.xy"], "no known format"),
+    "page.html": ("<html>" + FILES["a.xy"], "HTML"),
 }
 
 
@@ -151,9 +155,33 @@ def test_bad_files_say_why(name, tmp_path):
     assert name in str(raised.value) and str(raised.value).endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("two_theta", "counts", "cause"),
+    [
+        (None, None, "don't fit"),
+        (ANGLES, COUNTS[:-1], "don't fit"),
+        (["a"] * 60, COUNTS[:60], "no numbers"),
+        (ANGLES, np.full(120, np.nan), "no finite"),
+        (np.stack([ANGLES] * 2), np.stack([COUNTS] * 2), "don't fit"),
+    ],
+)
+def test_arrays_that_are_no_pattern_are_refused(two_theta, counts, cause):
+    with pytest.raises(CrystalNetError, match=cause):
+        checked(Measured(two_theta, counts))
+
+
+def test_deviations_that_fit_nothing_are_left_out_and_told():
+    for sigma in (np.ones(3), -np.ones(120), np.full(120, np.nan)):
+        pattern = checked(Measured(ANGLES - 20, COUNTS, sigma))
+        assert pattern.sigma is None and any("left out" in told for told in pattern.assumptions)
+
+
 def test_no_file(tmp_path):
     for path in (tmp_path / "none.xy", tmp_path):
         with pytest.raises(CrystalNetError, match="no file"):
+            read_pattern(path)
+    for path in (None, 5, b"a.xy"):
+        with pytest.raises(CrystalNetError, match="no path"):
             read_pattern(path)
 
 

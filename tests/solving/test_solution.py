@@ -85,6 +85,8 @@ def test_a_measured_file_is_solved_with_the_embedded_types(tmp_path):
     assert StructureMatcher().fit(solution.structure, TITANATE)
     assert solution.fit is not None and solution.cells[0].a == pytest.approx(3.905, rel=5e-4)
     assert len(embedded()) > 50
+    assert any("no header" in told for told in solution.assumptions)
+    assert report(solution).index("no header names the columns") < report(solution).index("## Given")
 
 
 def test_the_report_is_whole_or_not_there(salt, tmp_path):

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from crystalnet.data.checks import supported_elements
 from crystalnet.data.crystals import Crystal
 from crystalnet.errors import Code, CrystalNetError
-from crystalnet.patterns.measured import wavelength_of
+from crystalnet.patterns.wavelengths import wavelength_of
 from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.density import GRID, promolecule_cmed
 from crystalnet.physics.diffraction import MO_K_ALPHA, N_BINS, binned_pattern, powder_peaks

@@ -13,9 +13,9 @@ from crystalnet.data.store import Store
 from crystalnet.errors import Code, CrystalNetError
 from crystalnet.model.encoders import Latent
 from crystalnet.model.network import DensityNetwork
-from crystalnet.patterns.measured import wavelength_of
 from crystalnet.patterns.observed import Observed
 from crystalnet.patterns.peak_lists import peaks_of_text
+from crystalnet.patterns.wavelengths import wavelength_of
 from crystalnet.physics.density_pattern import density_pattern
 from crystalnet.physics.diffraction import MO_K_ALPHA, binned_pattern
 from crystalnet.physics.profiles import log_profile
