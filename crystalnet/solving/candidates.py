@@ -78,7 +78,7 @@ class Candidate:
             try:
                 template = Template.of(self.trial.atoms, tolerance=tolerance)
             except CrystalNetError:
-                continue  # none found, or of a family that is not solved
+                continue  # none found
             if len(template.rotations) <= len(best.trial.template.rotations):
                 continue
             symbols = tuple(template.symbols.tolist())

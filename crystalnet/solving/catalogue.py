@@ -11,21 +11,20 @@ from tqdm.auto import tqdm
 from crystalnet.data.crystals import Crystal, crystal_system_of
 from crystalnet.errors import CrystalNetError
 from crystalnet.solving.knowledge import Knowledge
-from crystalnet.solving.templates import FAMILIES, Template
+from crystalnet.solving.templates import Template
 
 
 class Catalogue:
     """Templates of crystals, by structure type.
 
     Args:
-        crystals: of any crystal systems; those whose cells have more than two lengths are passed over.
+        crystals: of any crystal systems.
         progress: show a progress bar.
     """
 
     def __init__(self, crystals: Iterable[Crystal], progress: bool = False):
         self.types: dict[tuple, list[Template]] = defaultdict(list)
-        usable = [crystal for crystal in crystals if crystal.crystal_system in FAMILIES]
-        for crystal in tqdm(usable, desc="templates", unit="crystal", disable=not progress):
+        for crystal in tqdm(crystals, desc="templates", unit="crystal", disable=not progress):
             try:
                 template = Template.of(crystal.atoms, f"{crystal.formula} ({crystal.material_id})")
             except CrystalNetError:

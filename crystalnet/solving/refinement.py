@@ -17,7 +17,7 @@ import numpy as np
 from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.descent import Left, descended
 from crystalnet.solving.frames import Frame, Frames
-from crystalnet.solving.templates import Template
+from crystalnet.solving.templates import Template, strained
 
 STAGES = ((0.45, 6), (0.75, 10))  # highest s in 1/Å and steps; our choice: two thirds of an Å, then beyond
 LAST_STAGE = ((1.0, 8),)
@@ -76,7 +76,7 @@ def refine(
     Args:
         frames: of the measurement.
         stages: highest s, and how many steps, of one stage after the other.
-        lattice: fit the lengths of the cell, too.
+        lattice: fit the cell, too.
         thermal: fit the overall B factor, too.
     """
     if trial.n_free > MOST_PARAMETERS or not (trial.n_free or lattice or thermal):
@@ -113,17 +113,13 @@ def _moved(trial: Trial, step: np.ndarray, lattice: bool, thermal: bool) -> Tria
     changes = {"frac_coords": trial.frac_coords + trial.template.freedom @ step[:n_free]}
     rest = step[n_free:]
     if lattice:
-        strains = _strains(trial.template.family)
-        changes["lattice"] = trial.lattice * np.exp(rest[: len(strains)] @ strains)[:, None]
+        strains = trial.template.strains
+        strain = np.tensordot(rest[: len(strains)], strains, 1)
+        changes["lattice"] = strained(trial.lattice, strain)
         rest = rest[len(strains) :]
     if thermal:
         changes["b_factor"] = float(np.clip(trial.b_factor + rest[0], 0, LARGEST_B))
     return replace(trial, **changes)
-
-
-def _strains(family: str) -> np.ndarray:
-    """Which axes grow with each free length, (lengths, 3)."""
-    return np.array([[1, 1, 1]] if family == "cubic" else [[1, 1, 0], [0, 0, 1]], float)
 
 
 def _left(trial: Trial, frame: Frame, lattice: bool, thermal: bool) -> Left:
@@ -148,7 +144,7 @@ def _left(trial: Trial, frame: Frame, lattice: bool, thermal: bool) -> Left:
             by_axis = [frame.hkl[:, i, None] * (turned @ trial.template.freedom[:, i]) for i in range(3)]
             columns.append(frame.smearing @ sum(by_axis))
         if lattice:
-            columns.append(_by_lengths(frame, trial.lattice, trial.template.family, intensity * visible**2))
+            columns.append(_by_strains(frame, trial, intensity * visible**2))
         if thermal:
             columns.append((frame.smearing @ (-2 * frame.s**2 * intensity * visible))[:, None])
         by = np.concatenate(columns, axis=1)
@@ -158,12 +154,10 @@ def _left(trial: Trial, frame: Frame, lattice: bool, thermal: bool) -> Left:
     return root - np.sqrt(measured + floor), slopes
 
 
-def _by_lengths(frame: Frame, lattice: np.ndarray, family: str, intensity: np.ndarray) -> np.ndarray:
-    """Derivatives of the curve by the logarithm of each free length (n, lengths)."""
-    reciprocal = np.linalg.inv(lattice).T
-    g = frame.hkl @ reciprocal
+def _by_strains(frame: Frame, trial: Trial, intensity: np.ndarray) -> np.ndarray:
+    """Derivatives of the curve by each strain (n, strains)."""
+    g = frame.hkl @ np.linalg.inv(trial.lattice).T
     slope = frame.observed.smearing(frame.s, frame.n, order=1)
-    # the reciprocal vectors of longer axes shrink: ds = -g . (shrunk part of g) / 4 s
-    shrunk = [(frame.hkl * strain) @ reciprocal for strain in _strains(family)]
-    by_length = [-(g * part).sum(1) / (4 * frame.s) for part in shrunk]
-    return np.stack([slope @ (intensity * by) for by in by_length], axis=1)
+    # the reciprocal vectors of a stretched cell shrink: ds = -g . (strain g) / 4 s
+    by_strain = [-((g @ strain) * g).sum(1) / (4 * frame.s) for strain in trial.template.strains]
+    return np.stack([slope @ (intensity * by) for by in by_strain], axis=1)

@@ -17,6 +17,7 @@ from crystalnet.data.prototypes import library_crystals
 from crystalnet.errors import Code, CrystalNetError
 from crystalnet.lattice.alignment import indexed
 from crystalnet.lattice.lattice import Cell
+from crystalnet.lattice.lines import CENTRINGS
 from crystalnet.patterns.measured import Measured, read_pattern
 from crystalnet.patterns.observed import Observed
 from crystalnet.patterns.peaks import PeakFit, fit_peaks
@@ -35,6 +36,7 @@ from crystalnet.solving.templates import FAMILIES
 
 SIMPLIFIED = 6  # candidates whose higher symmetry is looked for, our choice
 SOURCES = ("analogues", "network", "phasing")
+SOLVED = tuple(system for system, family in FAMILIES.items() if family in CENTRINGS)  # crystal systems
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,12 +162,12 @@ def solve(
             cell that explains them.
     """
     started = time.perf_counter()
-    if crystal_system is not None and crystal_system not in FAMILIES:
+    if crystal_system is not None and crystal_system not in SOLVED:
         reason = "cells of more than two lengths are not indexed"
         if crystal_system not in CRYSTAL_SYSTEMS:
             reason = "there is no such crystal system"
         raise CrystalNetError(
-            f"{crystal_system!r} is not solved: {reason}. Choose one of {', '.join(FAMILIES)}, or None.",
+            f"{crystal_system!r} is not solved: {reason}. Choose one of {', '.join(SOLVED)}, or None.",
             Code.BAD_ARGUMENT,
         )
     knowledge = Knowledge.of(formula)

@@ -10,13 +10,24 @@ from functools import cached_property
 import moyopy
 import numpy as np
 
-from crystalnet.data.crystals import crystal_system_of, standard_primitive, symmetry_of
+from crystalnet.data.crystals import CRYSTAL_SYSTEMS, crystal_system_of, standard_primitive, symmetry_of
 from crystalnet.data.leakage import ENANTIOMORPHS
-from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.atoms import Atoms
 
 SAME_PLACE = 0.02  # Å, our choice: twice the tolerance within which the symmetry was found
-FAMILIES = {"cubic": "cubic", "hexagonal": "hexagonal", "trigonal": "hexagonal", "tetragonal": "tetragonal"}
+FAMILIES = {system: "hexagonal" if system == "trigonal" else system for system in CRYSTAL_SYSTEMS}
+
+_X, _Y, _Z, _YZ, _XZ, _XY = (
+    np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]], float) for xx, yy, zz, yz, xz, xy in np.eye(6)
+)
+STRAINS = {  # by family, (K, 3, 3), of cells that lie as those of templates do
+    "cubic": np.stack([_X + _Y + _Z]),
+    "hexagonal": np.stack([_X + _Y, _Z]),
+    "tetragonal": np.stack([_X + _Y, _Z]),
+    "orthorhombic": np.stack([_X, _Y, _Z]),
+    "monoclinic": np.stack([_X, _Y, _Z, _XZ]),
+    "triclinic": np.stack([_X, _Y, _Z, _YZ, _XZ, _XY]),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +37,9 @@ class Template:
     Attributes:
         name: of the crystal that it comes from.
         space_group: number.
-        family: shape of the conventional cell: 'cubic', 'hexagonal' (trigonal crystals too), 'tetragonal'.
-        lattice: (3, 3) rows, Å, conventional.
+        family: shape of the conventional cell: the crystal system, but 'hexagonal' for trigonal crystals.
+        lattice: (3, 3) rows, Å, conventional: a along x, b in the xy plane; monoclinic ones have b as their
+            unique axis.
         cell: (3, 3) integers: rows of the conventional cell in primitive axes.
         frac_coords: (A, 3) in conventional axes, of the atoms of the primitive cell.
         symbols: (A,).
@@ -57,15 +69,9 @@ class Template:
             tolerance: Å, within which its symmetry is looked for.
 
         Raises:
-            CrystalNetError: its symmetry is not found, or its conventional cell has more than two lengths.
+            CrystalNetError: its symmetry is not found.
         """
         symmetry = symmetry_of(atoms, name, *[] if tolerance is None else [tolerance])
-        system = crystal_system_of(symmetry.number)
-        if system not in FAMILIES:
-            raise CrystalNetError(
-                f"{name} is {system}. Templates are cubic, hexagonal, trigonal or tetragonal: leave it out.",
-                Code.BAD_STRUCTURE,
-            )
         primitive = standard_primitive(symmetry)
         cell = _conventional(symmetry.hall_number)
         letters, orbits = [""] * len(primitive.symbols), [0] * len(primitive.symbols)
@@ -79,7 +85,7 @@ class Template:
         return cls(
             name,
             symmetry.number,
-            FAMILIES[system],
+            FAMILIES[crystal_system_of(symmetry.number)],
             cell @ primitive.lattice,
             cell,
             primitive.frac_coords @ np.linalg.inv(cell),
@@ -89,6 +95,11 @@ class Template:
             np.array(operations.rotations),
             np.array(operations.translations),
         )
+
+    @property
+    def strains(self) -> np.ndarray:
+        """Strains that its symmetry allows, (K, 3, 3) symmetric, in the Cartesian axes of `lattice`."""
+        return STRAINS[self.family]
 
     @property
     def n_points(self) -> int:
@@ -168,6 +179,12 @@ class Template:
         """
         coords = self.frac_coords if frac_coords is None else frac_coords
         return Atoms(np.linalg.solve(self.cell, lattice), np.mod(coords @ self.cell, 1), np.asarray(symbols))
+
+
+def strained(lattice: np.ndarray, strain: np.ndarray) -> np.ndarray:
+    """Rows (3, 3) of a lattice under a symmetric logarithmic strain (3, 3), Cartesian."""
+    logarithms, axes = np.linalg.eigh(strain)
+    return lattice @ (axes * np.exp(logarithms)) @ axes.T
 
 
 def _conventional(hall_number: int) -> np.ndarray:
