@@ -25,35 +25,21 @@ bismuth it puts the B atom first, which is the less electronegative one there.
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from collections import Counter
 from functools import cache
-from typing import NamedTuple
 
-import moyopy
 import numpy as np
 from pymatgen.core import Element
 
-from crystalnet.data.crystals import crystal_system_of, standard_primitive, symmetry_of
+from crystalnet.data.crystals import standard_primitive, symmetry_of
+from crystalnet.data.normalisers import Normaliser, normaliser_of
 from crystalnet.physics.atoms import Atoms
 
 # Fractional coordinates and, in Å and cosines, cells that differ by less are equal. Our choice: above noise,
 # and no difference of two decimals of few digits, lest published values lie on the border.
 TOLERANCE = 2.0**-13
 METRIC_TOLERANCE = 2.0**-8
-TWENTY_FOURTHS = 24  # every translation of a space-group operation is a multiple of 1/24 of the cell
-
-
-class _Normaliser(NamedTuple):
-    """The maps x -> W x + t between the descriptions of a space group, one for each coset of the group."""
-
-    cell: np.ndarray  # (3, 3) integers: rows of the conventional cell in primitive axes
-    linear: np.ndarray  # (m, 3, 3) integers W, of fractional coordinates in the primitive cell
-    shifts: np.ndarray  # (m, k, 3) the k origin shifts t that go with each W
-    axes: np.ndarray  # (m, 3, 3) integers: the new conventional cell in old primitive axes
-    free: np.ndarray  # (3, 3): x -> free @ x is its part along directions without fixed origin
-    mirrors: bool  # whether a mirror image is among the descriptions
 
 
 def canonical(atoms: Atoms, name: str = "the crystal") -> Atoms:
@@ -70,11 +56,11 @@ def canonical(atoms: Atoms, name: str = "the crystal") -> Atoms:
         CrystalNetError: the symmetry search fails.
     """
     symmetry = symmetry_of(atoms, name)
-    normaliser = _normaliser(symmetry.hall_number)
+    normaliser = normaliser_of(symmetry.hall_number)
     if not normaliser.mirrors:
         mirrored = symmetry_of(atoms._replace(frac_coords=-atoms.frac_coords), name)
         symmetry = min(symmetry, mirrored, key=lambda either: either.number)
-        normaliser = _normaliser(symmetry.hall_number)
+        normaliser = normaliser_of(symmetry.hall_number)
     lattice, frac_coords, symbols = standard_primitive(symmetry)
     ranks = _ranks(symbols)
 
@@ -116,7 +102,7 @@ def _best_metrics(metrics: np.ndarray) -> np.ndarray:
     return best
 
 
-def _descriptions(normaliser: _Normaliser, best: np.ndarray, frac_coords: np.ndarray, ranks: np.ndarray):
+def _descriptions(normaliser: Normaliser, best: np.ndarray, frac_coords: np.ndarray, ranks: np.ndarray):
     """The atoms in all descriptions (C, A, 3) with the given linear parts, one part after the other."""
     turned = frac_coords @ normaliser.linear[best].transpose(0, 2, 1)
     moved = turned[:, None] + normaliser.shifts[best][:, :, None]
@@ -140,101 +126,3 @@ def _smallest(descriptions: np.ndarray, ranks: np.ndarray) -> tuple[int, np.ndar
     codes = ranks * n_steps**3 + steps.reshape(descriptions.shape) @ n_steps ** np.array([2, 1, 0])
     chosen = np.lexsort(np.sort(codes, axis=1).T[::-1])[0]
     return chosen, np.argsort(codes[chosen], kind="stable")
-
-
-@cache
-def _normaliser(hall_number: int) -> _Normaliser:
-    """The normaliser of a space group in the setting of that Hall number, modulo the group itself.
-
-    A map (W, t) turns the operation (R, v) into (R', W v + t - R' t), where R' = W R W^-1. It is in the
-    normaliser if every R' is a rotation of the group, with translation v', and (R' - 1) t = W v - v' modulo
-    the lattice. These congruences are solved exactly, in whole twenty-fourths.
-    """
-    entry = moyopy.HallSymbolEntry(hall_number)
-    operations = moyopy.operations_from_number(
-        entry.number, setting=moyopy.Setting.hall_number(hall_number), primitive=True
-    )
-    rotations = np.array(operations.rotations)
-    translations = np.round(TWENTY_FOURTHS * np.array(operations.translations)).astype(int)
-    cell = np.round(entry.centering.linear).astype(int).T
-
-    linear = _linear_parts(cell, crystal_system_of(entry.number))
-    inverse = np.round(np.linalg.inv(linear)).astype(int)
-    known = _codes(rotations)
-    order = np.argsort(known)
-    for rotation in rotations:  # one after the other, since few W are left after the first
-        kept = np.isin(_codes(inverse @ rotation @ linear), known)
-        linear, inverse = linear[kept], inverse[kept]
-    sources = _codes(inverse[:, None] @ rotations @ linear[:, None])  # the R that becomes R'
-    sources = order[np.searchsorted(known, sources, sorter=order)]
-    wanted = np.einsum("mij,mnj->mni", linear, translations[sources]) - translations
-
-    equations = (rotations - np.eye(3, dtype=int)).reshape(-1, 3)
-    diagonal, wanted, columns = _diagonalised(equations, wanted.reshape(len(linear), -1).T)
-    n_fixed = np.count_nonzero(diagonal)
-    solvable = (wanted[n_fixed:] % TWENTY_FOURTHS == 0).all(0)
-    cosets = _codes(rotations @ linear[:, None]).min(1)
-    kept = np.intersect1d(np.unique(cosets, return_index=True)[1], np.flatnonzero(solvable))
-
-    divisors = diagonal[:n_fixed]
-    particular = wanted[:n_fixed, kept].T / TWENTY_FOURTHS
-    whole = np.array(list(itertools.product(*map(range, abs(divisors)))))
-    shifts = ((particular[:, None] + whole) / divisors) @ columns[:, :n_fixed].T
-    free = columns[:, n_fixed:] @ np.linalg.inv(columns)[n_fixed:]
-    axes = cell @ inverse[kept].transpose(0, 2, 1)
-    mirrors = bool((np.linalg.det(np.concatenate([rotations, linear[kept]])) < 0).any())
-    return _Normaliser(cell, linear[kept], shifts, axes, free, mirrors)
-
-
-def _linear_parts(cell: np.ndarray, crystal_system: str) -> np.ndarray:
-    """Candidates (m, 3, 3) for W, on fractional coordinates of the primitive cell.
-
-    In the axes of the conventional cell, entries of -1, 0 and 1 are enough: from orthorhombic upwards W
-    permutes axes or is hexagonal, and two reduced triclinic cells differ by no more. Monoclinic cells take 2
-    across the unique axis, for a glide vector is fixed modulo 2; moyo's are nearly reduced to begin with.
-    """
-    if crystal_system == "monoclinic":
-        net = np.array(list(itertools.product(range(-2, 3), repeat=4)))
-        parts = np.zeros((2, len(net), 3, 3), int)
-        parts[:, :, [0, 0, 2, 2], [0, 2, 0, 2]] = net
-        parts[0, :, 1, 1], parts[1, :, 1, 1] = 1, -1
-    else:
-        parts = np.array(list(itertools.product((-1, 0, 1), repeat=9)))
-    parts = parts.reshape(-1, 3, 3)
-    parts = parts[abs(np.round(np.linalg.det(parts))) == 1]
-    primitive = cell.T @ parts @ np.linalg.inv(cell.T)
-    return np.round(primitive[(abs(primitive - np.round(primitive)) < 1e-6).all((1, 2))]).astype(int)
-
-
-def _codes(matrices: np.ndarray) -> np.ndarray:
-    """A number for each integer matrix (..., 3, 3), equal for equal matrices only (entries up to 49)."""
-    return matrices.reshape(*matrices.shape[:-2], 9) @ 100 ** np.arange(9)
-
-
-def _diagonalised(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Integer equations left @ t = right made diagonal: diagonal * s = right, t = columns @ s (Smith).
-
-    Args:
-        left: (n, 3) integers, n >= 3.
-        right: (n, m) integers.
-
-    Returns:
-        the diagonal (3,), zeros last; the new right side (n, m); columns (3, 3) of determinant +-1.
-    """
-    left, right, columns = left.copy(), right.copy(), np.eye(3, dtype=int)
-    for k in range(3):
-        while (rest := abs(left[k:, k:])).any():
-            row, column = np.unravel_index(np.where(rest > 0, rest, rest.max() + 1).argmin(), rest.shape)
-            for table in left, right:
-                table[[k, k + row]] = table[[k + row, k]]
-            for table in left, columns:
-                table[:, [k, k + column]] = table[:, [k + column, k]]
-            down = left[k + 1 :, k] // left[k, k]
-            for table in left, right:
-                table[k + 1 :] -= np.outer(down, table[k])
-            across = left[k, k + 1 :] // left[k, k]
-            for table in left, columns:
-                table[:, k + 1 :] -= np.outer(table[:, k], across)
-            if not (left[k + 1 :, k].any() or left[k, k + 1 :].any()):
-                break
-    return np.diagonal(left).copy(), right, columns

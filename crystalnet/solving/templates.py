@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import moyopy
 import numpy as np
 
 from crystalnet.data.crystals import CRYSTAL_SYSTEMS, crystal_system_of, standard_primitive, symmetry_of
 from crystalnet.data.leakage import ENANTIOMORPHS
+from crystalnet.errors import CrystalNetError
 from crystalnet.physics.atoms import Atoms
 
 SAME_PLACE = 0.02  # Å, our choice: twice the tolerance within which the symmetry was found
@@ -73,15 +74,13 @@ class Template:
         """
         symmetry = symmetry_of(atoms, name, *[] if tolerance is None else [tolerance])
         primitive = standard_primitive(symmetry)
-        cell = _conventional(symmetry.hall_number)
+        cell = conventional(symmetry.hall_number)
         letters, orbits = [""] * len(primitive.symbols), [0] * len(primitive.symbols)
         for place, letter, orbit in zip(
             symmetry.mapping_std_prim, symmetry.wyckoffs, symmetry.orbits, strict=True
         ):
             letters[place], orbits[place] = letter, symmetry.mapping_std_prim[orbit]
-        operations = moyopy.operations_from_number(
-            symmetry.number, setting=moyopy.Setting.hall_number(symmetry.hall_number), primitive=True
-        )
+        rotations, translations = operations_of(symmetry.hall_number)
         return cls(
             name,
             symmetry.number,
@@ -92,8 +91,8 @@ class Template:
             primitive.symbols,
             np.unique(orbits, return_inverse=True)[1],
             tuple(letters),
-            np.array(operations.rotations),
-            np.array(operations.translations),
+            rotations,
+            translations,
         )
 
     @property
@@ -187,6 +186,32 @@ def strained(lattice: np.ndarray, strain: np.ndarray) -> np.ndarray:
     return lattice @ (axes * np.exp(logarithms)) @ axes.T
 
 
-def _conventional(hall_number: int) -> np.ndarray:
+@cache
+def hall_number(space_group: int) -> int:
+    """Of the standard setting: unique axis b, cell choice 1, hexagonal axes, origin choice 2."""
+    standard = moyopy.operations_from_number(space_group, setting=moyopy.Setting.standard())
+    for hall in range(1, 531):
+        if moyopy.HallSymbolEntry(hall).number == space_group:
+            setting = moyopy.Setting.hall_number(hall)
+            operations = moyopy.operations_from_number(space_group, setting=setting)
+            if (
+                operations.translations == standard.translations
+                and operations.rotations == standard.rotations
+            ):
+                return hall
+    raise CrystalNetError(f"There is no space group {space_group}. Numbers run from 1 to 230.")
+
+
+@cache
+def operations_of(hall_number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rotations (G, 3, 3) and translations (G, 3) of a group in a setting, primitive axes; not to be written to."""
+    number = moyopy.HallSymbolEntry(hall_number).number
+    setting = moyopy.Setting.hall_number(hall_number)
+    operations = moyopy.operations_from_number(number, setting=setting, primitive=True)
+    return np.array(operations.rotations), np.array(operations.translations)
+
+
+@cache
+def conventional(hall_number: int) -> np.ndarray:
     """Rows of the conventional cell in primitive axes, (3, 3) integers."""
     return np.round(moyopy.HallSymbolEntry(hall_number).centering.linear).astype(int).T

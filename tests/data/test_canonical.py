@@ -14,8 +14,9 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 from pymatgen.symmetry.groups import SpaceGroup
 
-from crystalnet.data.canonical import _normaliser, canonical
+from crystalnet.data.canonical import canonical
 from crystalnet.data.crystals import CRYSTAL_SYSTEMS, crystal_system_of, symmetry_of
+from crystalnet.data.normalisers import normaliser_of
 from crystalnet.errors import CrystalNetError
 from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.diffraction import powder_pattern
@@ -225,7 +226,7 @@ def test_polar_cells_start_at_an_atom_of_the_first_element():
 def normalisers() -> dict:
     """That of every space group, in its first setting."""
     halls = {moyopy.HallSymbolEntry(hall).number: hall for hall in range(530, 0, -1)}
-    return {number: (_normaliser(hall), hall) for number, hall in halls.items()}
+    return {number: (normaliser_of(hall), hall) for number, hall in halls.items()}
 
 
 def test_normalisers_have_the_indices_of_the_international_tables(normalisers):
