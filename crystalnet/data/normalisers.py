@@ -1,8 +1,8 @@
 """Normalisers of the space groups: the maps between the descriptions of a crystal that its group leaves open.
 
-Changes of origin and axes that turn the list of a group's operations into itself, International Tables A,
-chapter 3.5. It is the Euclidean normaliser, and up to the orthorhombic system the affine one, which swaps axes
-of unequal length.
+They change origin and axes so that the list of the group's operations stays the same; see International
+Tables A, chapter 3.5. It is the Euclidean normaliser, and up to the orthorhombic system the affine one, which
+swaps axes of unequal length.
 """
 
 from __future__ import annotations

@@ -12,7 +12,6 @@ import numpy as np
 
 from crystalnet.data.crystals import CRYSTAL_SYSTEMS, crystal_system_of, standard_primitive, symmetry_of
 from crystalnet.data.leakage import ENANTIOMORPHS
-from crystalnet.errors import CrystalNetError
 from crystalnet.physics.atoms import Atoms
 
 SAME_PLACE = 0.02  # Å, our choice: twice the tolerance within which the symmetry was found
@@ -189,22 +188,19 @@ def strained(lattice: np.ndarray, strain: np.ndarray) -> np.ndarray:
 @cache
 def hall_number(space_group: int) -> int:
     """Of the standard setting: unique axis b, cell choice 1, hexagonal axes, origin choice 2."""
-    standard = moyopy.operations_from_number(space_group, setting=moyopy.Setting.standard())
-    for hall in range(1, 531):
-        if moyopy.HallSymbolEntry(hall).number == space_group:
-            setting = moyopy.Setting.hall_number(hall)
-            operations = moyopy.operations_from_number(space_group, setting=setting)
-            if (
-                operations.translations == standard.translations
-                and operations.rotations == standard.rotations
-            ):
-                return hall
-    raise CrystalNetError(f"There is no space group {space_group}. Numbers run from 1 to 230.")
+    standard = moyopy.operations_from_number(space_group, setting=moyopy.Setting.standard(), primitive=True)
+    halls = (hall for hall in range(1, 531) if moyopy.HallSymbolEntry(hall).number == space_group)
+    return next(
+        hall
+        for hall in halls
+        if np.array_equal(operations_of(hall)[0], standard.rotations)
+        and np.allclose(operations_of(hall)[1], standard.translations)
+    )
 
 
 @cache
 def operations_of(hall_number: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rotations (G, 3, 3) and translations (G, 3) of a group in a setting, primitive axes; not to be written to."""
+    """Rotations (G, 3, 3) and translations (G, 3) of a group in a setting, primitive axes; only to be read."""
     number = moyopy.HallSymbolEntry(hall_number).number
     setting = moyopy.Setting.hall_number(hall_number)
     operations = moyopy.operations_from_number(number, setting=setting, primitive=True)
