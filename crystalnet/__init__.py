@@ -4,7 +4,11 @@ __version__ = "0.1.0"
 
 
 # on demand, since torch takes seconds to import
-_LATER = {"load": "crystalnet.model.library", "solve": "crystalnet.solving.solution"}
+_LATER = {
+    "catalogue": "crystalnet.runs.catalogues",
+    "load": "crystalnet.model.library",
+    "solve": "crystalnet.solving.solution",
+}
 
 
 def __getattr__(name: str):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -96,6 +96,19 @@ def read_crystals(
     if left_out:
         warnings.warn(f"{path}: left out {left_out.total()}:{reasons}", stacklevel=2)
     return Reading(list(crystals.values()), left_out)
+
+
+def each_crystal(path: str | Path) -> Iterator[tuple[str, Callable[[], Crystal]]]:
+    """Crystals of a folder, file or table one after the other, for more of them than fit into memory.
+
+    Yields:
+        what errors call a crystal, and a function that reads it or raises a CrystalNetError.
+
+    Raises:
+        CrystalNetError: no such path, of no known format, or a table without its columns.
+    """
+    for record in _records(Path(path).expanduser()):
+        yield record.name, record.read
 
 
 def _every_split(records: list[Record], limit: int) -> list[Record]:

@@ -175,8 +175,9 @@ def another(crystal: Crystal, challenge: Challenge, catalogue: Catalogue) -> Cry
         lower = [one for one in library_crystals() if one.crystal_system not in SOLVED]
         return lower[rng.integers(len(lower))]
     if challenge.impostor in ("formula", "phases"):
-        templates = [one for group in catalogue.types.values() for one in group]
-        templates = [one for one in templates if one.counts.keys() != set(crystal.atoms.symbols.tolist())]
+        templates = [
+            one for one in catalogue.templates() if one.counts.keys() != set(crystal.atoms.symbols.tolist())
+        ]
         chosen_one = templates[rng.integers(len(templates))]
         atoms = chosen_one.atoms(chosen_one.lattice, chosen_one.symbols)
         return replace(crystal, material_id=chosen_one.name, atoms=atoms, space_group=chosen_one.space_group)

@@ -101,21 +101,21 @@ class Knowledge:
         """Amounts by element, where they are known."""
         return dict(zip(self.elements, self.amounts or (), strict=False))
 
-    def fits(self, template: Template) -> bool:
-        """Whether a template has the right number of elements, in the right amounts where they are known."""
+    def allows(self, amounts: tuple[int, ...]) -> bool:
+        """Whether an anonymised formula has the right number of elements, and the right amounts if known."""
         if self.n_hidden is None:
             return True
         if self.is_complete:
-            return template.amounts == tuple(sorted(self.amounts))
-        return len(template.counts) == len(self.elements) + self.n_hidden
+            return amounts == tuple(sorted(self.amounts))
+        return len(amounts) == len(self.elements) + self.n_hidden
 
     def fillings(self, template: Template) -> list[tuple[float, dict[str, str | None]]]:
         """What a template's elements may become: unlikeness and a map from old to new, most alike first.
 
-        A template that does not fit has none. An element that nobody named is None, and its likeness does not
-        count; `naming` finds it.
+        The unlikeness is that of the roles, see `strangeness`. A template that does not fit has none. An
+        element that nobody named is None, and its likeness does not count; `naming` finds it.
         """
-        if not self.fits(template):
+        if not self.allows(template.amounts):
             return []
         old = list(template.counts)
         if self.is_complete:
@@ -125,8 +125,13 @@ class Knowledge:
         else:  # any order, each once
             n_unnamed = len(old) - len(self.elements)
             choices = dict.fromkeys(permutations((*self.elements, *[None] * n_unnamed)))
+        unlike = {
+            (role, element): strangeness(template.roles[role], element)
+            for role in old
+            for element in self.elements
+        }
         ranked = [
-            (sum(unlikeness(*pair) for pair in zip(old, new, strict=True) if pair[1]), new) for new in choices
+            (sum(unlike[pair] for pair in zip(old, new, strict=True) if pair[1]), new) for new in choices
         ]
         ranked.sort(key=lambda pair: pair[0])
         return [(unlike, dict(zip(old, new, strict=True))) for unlike, new in ranked[:MOST_FILLINGS]]
@@ -144,3 +149,14 @@ class Knowledge:
         ]
         maps = [{k: v for part in parts for k, v in part.items()} for parts in product(*orders)]
         return [tuple(one[element] for element in old) for one in maps]
+
+
+def strangeness(role: Mapping[str, int], element: str) -> float:
+    r"""How strange an element is in a role that others have filled, counts by element: -ln of
+
+        \sum_e (n_e / n) exp(-unlikeness of e)
+
+    So in the role of one element alone it is the unlikeness of the two.
+    """
+    likeness = sum(n * math.exp(-unlikeness(other, element)) for other, n in role.items())
+    return -math.log(likeness / sum(role.values()))

@@ -13,7 +13,6 @@ from pymatgen.core import Composition
 from tqdm.auto import tqdm
 
 from crystalnet.data.crystals import CRYSTAL_SYSTEMS
-from crystalnet.data.prototypes import library_crystals
 from crystalnet.errors import Code, CrystalNetError
 from crystalnet.lattice.alignment import indexed
 from crystalnet.lattice.lattice import Cell
@@ -31,7 +30,7 @@ from crystalnet.solving.frames import Frames
 from crystalnet.solving.knowledge import Knowledge
 from crystalnet.solving.pretrained import network_name, trained
 from crystalnet.solving.ranking import CONFIDENT, distinct, facts, features, probability, structure_of
-from crystalnet.solving.structure_types import frequent_types
+from crystalnet.solving.structure_types import FILE, TypeFile
 from crystalnet.solving.templates import FAMILIES
 
 SIMPLIFIED = 6  # candidates whose higher symmetry is looked for, our choice
@@ -136,7 +135,7 @@ def solve(
     crystal_system: str | None = None,
     *,
     scan: int | None = None,
-    catalogue: Catalogue | None = None,
+    catalogue: Catalogue | str | Path | None = None,
     sources: Sequence[str] = SOURCES,
     seconds: float = 30.0,
     progress: bool = True,
@@ -151,7 +150,8 @@ def solve(
         wavelength: Å, or a name such as 'CuKa', where the file does not say it.
         crystal_system: 'cubic', 'trigonal', 'hexagonal' or 'tetragonal'; all of them unless given.
         scan: which one of a file of several, 1 for the first.
-        catalogue: of structures to look for analogues in; by default the embedded structure types.
+        catalogue: of structures to look for analogues in, or the file of one that `crystalnet.catalogue` has
+            made; by default the structure types of the package.
         sources: of candidates, some of SOURCES; 'seeded' and 'random' are phasing with one kind of start.
         seconds: that each source may take.
         progress: show a progress bar.
@@ -177,7 +177,7 @@ def solve(
         bar.update()
         observed, cells = indexed(observed, FAMILIES.get(crystal_system))
         bar.update()
-        catalogue = catalogue if catalogue is not None else embedded()
+        catalogue = embedded() if catalogue is None else Catalogue.of(catalogue)
         frames, candidates = Frames(observed), []
         for source in sources:
             bar.set_description(source)
@@ -251,7 +251,7 @@ def chosen(candidates: Sequence[Candidate], frames: Frames) -> list[Candidate]:
 @cache
 def embedded() -> Catalogue:
     """The structure types that come with the package."""
-    return Catalogue([*library_crystals(), *frequent_types()])
+    return Catalogue(types=TypeFile(FILE))
 
 
 def _observed(pattern, wavelength, scan=None) -> tuple[str, Observed, PeakFit | None]:

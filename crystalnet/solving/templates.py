@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 
 import moyopy
@@ -47,6 +48,11 @@ class Template:
         wyckoffs: (A,) letters.
         rotations: (G, 3, 3) integers of fractional column vectors, primitive axes.
         translations: (G, 3).
+        n_compounds: that it is the mean of.
+        roles: for each of its elements how many of these compounds have which element there; itself alone if
+            it is one crystal.
+        strain_spread: (K,) standard deviation of the compounds' `strains`, at equal volume.
+        site_spread: (A,) Å, root mean square of the atoms' distances from here.
     """
 
     name: str
@@ -60,6 +66,10 @@ class Template:
     wyckoffs: tuple[str, ...]
     rotations: np.ndarray
     translations: np.ndarray
+    n_compounds: int = 1
+    roles: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    strain_spread: np.ndarray | None = None
+    site_spread: np.ndarray | None = None
 
     @classmethod
     def of(cls, atoms: Atoms, name: str = "the crystal", tolerance: float | None = None) -> Template:
@@ -92,6 +102,7 @@ class Template:
             tuple(letters),
             rotations,
             translations,
+            roles={symbol: {symbol: 1} for symbol in primitive.symbols.tolist()},
         )
 
     @property
@@ -200,7 +211,7 @@ def hall_number(space_group: int) -> int:
 
 @cache
 def operations_of(hall_number: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rotations (G, 3, 3) and translations (G, 3) of a group in a setting, primitive axes; only to be read."""
+    """Rotations (G, 3, 3) and translations (G, 3) of a group in a setting, primitive axes. Read only."""
     number = moyopy.HallSymbolEntry(hall_number).number
     setting = moyopy.Setting.hall_number(hall_number)
     operations = moyopy.operations_from_number(number, setting=setting, primitive=True)

@@ -1,0 +1,198 @@
+"""Fit the structure types of the package: `python book/types.py`.
+
+data/structures/{paper_split,seven_systems,large_cells}.jsonl.gz, mp20_leaks.json --training rows-->
+    crystalnet/solving/types.safetensors, crystalnet/solving/types.md
+
+CRYSTALNET_DATA names another folder than data. It takes ten minutes on one core.
+"""
+
+import gzip
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import yaml
+from tqdm.auto import tqdm
+
+from crystalnet.data.crystals import SYMPREC
+from crystalnet.data.leakage import ENANTIOMORPHS, Formula, reduced_formula
+from crystalnet.data.prototypes import library_crystals
+from crystalnet.physics.atoms import Atoms
+from crystalnet.runs.provenance import write_text
+from crystalnet.scoring.coverage import coverage, ranks
+from crystalnet.solving.clusters import fitted_types, members_of
+from crystalnet.solving.fitted_types import FittedType
+from crystalnet.solving.members import Member, lies_upon
+from crystalnet.solving.structure_types import CARD, FILE, TypeFile, in_order, write
+
+FILES = "paper_split", "seven_systems", "large_cells"
+RECORD = Path(__file__).with_name("types.csv")
+NAMES = Path(__file__).with_name("type_names.yaml")
+SOURCE = (
+    "The Materials Project (materialsproject.org), by way of public repositories that carry its structures"
+)
+LICENCE = "CC BY 4.0, Materials Project"
+CARD_TEXT = """# Structure types of the known world
+
+A type is an anonymised formula, a space group and an arrangement of sites. It keeps mean and spread of the
+cell and of the free coordinates of its compounds, how many there are, and how many of them have which
+element in which role. Types of one formula and space group are told apart where no change of origin or axes
+lays one upon the other, cells of equal volume within 12 % and atoms within a quarter of (V / n)^(1/3).
+
+- **Fitted to** {rows} training crystals of all seven systems, up to 120 atoms in the primitive cell. Symmetry
+  within 0.01 and 0.1 Å; where they differ a crystal counts in both types.
+- **Left out**: every validation and test crystal of `paper_split`, `seven_systems` and `large_cells`, all
+  that has the formula and a space group of one, and what MP-20's test split holds (`mp20_leaks.json`).
+- **Holds** {fitted} types of at least two compounds, of {formulas} anonymised formulas, and {prototypes}
+  prototypes of the AFLOW library that no fitted type stands for.
+- **Source and licence**: crystals of the Materials Project (Jain et al. 2013, APL Materials 1, 011002), CC BY
+  4.0, by way of public repositories that carry them. The file holds statistics of them.
+- **Made by** `python book/types.py`; read by `crystalnet.solving.structure_types`.
+
+Test crystals that are of a type of two or more compounds, and those that lie upon the mean of one:
+
+| crystals | number | same type | same arrangement |
+|---|---|---|---|
+{coverage}
+"""
+
+
+class Row(NamedTuple):
+    """A crystal of the files.
+
+    Attributes:
+        group: what it is counted with: a crystal system, or large cells.
+        groups: space groups that the file names for it.
+        certain: whether it is known to be the crystal of its name.
+    """
+
+    name: str
+    group: str
+    split: str
+    formula: Formula
+    groups: frozenset[int]
+    atoms: Atoms
+    certain: bool
+
+
+def rows(folder: Path) -> Iterator[Row]:
+    """All crystals, test ones too."""
+    known = cache(reduced_formula)
+    for name in FILES:
+        with gzip.open(folder / f"{name}.jsonl.gz", "rt") as file:
+            for line in file:
+                row = json.loads(line)
+                groups = frozenset(filter(None, (row["spacegroup"], row.get("spacegroup_loose"))))
+                atoms = Atoms(*(np.array(row[part]) for part in ("lattice", "frac_coords", "species")))
+                identity = row["mp_id"] or f"{row['source']} {row['source_id']}"
+                certain = row.get("match") != "ambiguous"
+                group = "large cells" if name == "large_cells" else row["crystal_system"]
+                yield Row(identity, group, row["split"], known(row["formula"]), groups, atoms, certain)
+
+
+def training(all_rows: list[Row], leaks: set[str]) -> list[Row]:
+    """Rows that types are fitted to: no validation or test crystal of any published split is among them, nor
+    another one with the formula and space group of such a crystal."""
+    held: dict[Formula, set[int]] = defaultdict(set)
+    for row in tqdm(all_rows, "Held-out crystals", unit=" rows"):
+        if not row.split.startswith("train"):
+            held[row.formula] |= groups_of(row)
+    return [
+        row
+        for row in tqdm(all_rows, "Training crystals", unit=" rows")
+        if row.split.startswith("train")
+        and row.certain
+        and row.name not in leaks
+        and not (row.formula in held and held[row.formula] & groups_of(row))
+    ]
+
+
+def groups_of(row: Row) -> set[int]:
+    """Space groups that a crystal has within a tolerance or another, by the file or by us; mirror images have
+    one."""
+    found = (member.template.space_group for member in members_of(row.atoms, row.name))
+    return {ENANTIOMORPHS.get(group, group) for group in (*row.groups, *found)}
+
+
+def lacking(types: list[FittedType]) -> list[FittedType]:
+    """Types of the library of prototypes that no fitted one stands for."""
+    write(FILE, in_order(types))
+    file, more = TypeFile(FILE), []
+    for crystal in tqdm(library_crystals(), "Prototypes", unit=" types"):
+        member = members_of(crystal.atoms, crystal.material_id)[0]
+        templates = file.templates(member.template.amounts)
+        if not any(lies_upon(member, Member(template)) for template in templates):
+            more += fitted_types([(crystal.material_id, crystal.atoms)], fewest=1, tolerances=(SYMPREC,))
+    return more
+
+
+def names_of(types: list[FittedType]) -> dict[int, str]:
+    """Names by place. Of several types in question the most frequent one with the elements has it."""
+    names: dict[int, str] = {}
+    for name, (formula, space_group) in yaml.safe_load(NAMES.read_text()).items():
+        compound = reduced_formula(formula)
+        amounts = tuple(sorted(amount for _, amount in compound))
+        asked = [
+            place
+            for place, one in enumerate(types)
+            if (one.amounts, one.space_group) == (amounts, space_group) and place not in names
+        ]
+        if asked:
+            best = max(asked, key=lambda place: (_holds(types[place], compound), types[place].n_compounds))
+            names[best] = name
+    return names
+
+
+def _holds(one: FittedType, compound: Formula) -> bool:
+    return all(
+        any(n == amount and element in counts for n, counts in zip(one.amounts, one.elements, strict=True))
+        for element, amount in compound
+    )
+
+
+def _amounts(row: Row) -> tuple[int, ...]:
+    return tuple(sorted(amount for _, amount in row.formula))
+
+
+def main() -> None:
+    folder = Path(os.environ.get("CRYSTALNET_DATA", "data")) / "structures"
+    leaks = json.loads((folder / "mp20_leaks.json").read_text())
+    all_rows = list(rows(folder))
+    train = training(all_rows, {*leaks["ids"], *leaks["by_formula_and_space_group"]})
+    test = [row for row in all_rows if row.split == "test" and row.certain]
+    by_amounts: dict[tuple, list[Row]] = defaultdict(list)
+    for row in train:
+        by_amounts[_amounts(row)].append(row)
+    fitted: list[FittedType] = []
+    with tqdm(total=len(train), desc="Types", unit=" rows") as bar:
+        for group in by_amounts.values():
+            fitted += fitted_types((row.name, row.atoms) for row in group)
+            bar.update(len(group))
+    types = in_order([*fitted, *lacking(fitted)])
+    fitted_to = {(row.formula, group) for row in train for group in row.groups}
+    write(FILE, types, names_of(types), fitted_to, source=SOURCE, licence=LICENCE)
+    table = coverage(ranks(((row.group, row.name, row.atoms) for row in test), TypeFile(FILE)))
+    write_text(RECORD, table.to_csv(index=False))
+    whole = table[table["kept"] == table["kept"].max()]
+    lines = [
+        f"| {row.kind} | {row.crystals} | {row.type:.1%} | {row.arrangement:.1%} |"
+        for row in whole.itertuples()
+    ]
+    card = CARD_TEXT.format(
+        rows=len(train),
+        fitted=len(fitted),
+        formulas=len({one.amounts for one in fitted}),
+        prototypes=len(types) - len(fitted),
+        coverage="\n".join(lines),
+    )
+    write_text(CARD, card)
+    print(FILE, CARD, RECORD, sep="\n")
+
+
+if __name__ == "__main__":
+    main()
