@@ -10,18 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.analysis.structure_matcher import StructureMatcher
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import Composition, Lattice, Structure
 
 from crystalnet.data.crystals import symmetry_of
 from crystalnet.data.leakage import reduced_formula
 from crystalnet.data.prototypes import library_crystals
 from crystalnet.errors import Code, CrystalNetError
+from crystalnet.patterns.observed import Observed
 from crystalnet.physics.atoms import Atoms
 from crystalnet.solving.clusters import fitted_types
 from crystalnet.solving.knowledge import Knowledge
 from crystalnet.solving.members import Member, lies_upon
 from crystalnet.solving.ranking import structure_of
-from crystalnet.solving.solution import embedded
+from crystalnet.solving.solution import embedded, solve
 from crystalnet.solving.structure_types import FILE, TypeFile, write
 from crystalnet.solving.templates import Template
 
@@ -262,3 +263,38 @@ def test_no_test_crystal_is_among_those_that_types_are_fitted_to(shared_data):
     assert seen["test", False] > 9000 and seen["val", False] > 3000
     assert not seen["test", True] and not seen["val", True]
     assert seen["train", True] > 70000  # what is fitted to is known to be
+
+
+@pytest.mark.parametrize(
+    ("formula", "group", "lattice", "sites"),
+    [
+        (
+            "Mg3Al2Si3O12",
+            230,
+            Lattice.cubic(11.459),
+            {"Mg": (1 / 8, 0, 1 / 4), "Al": (0, 0, 0), "Si": (3 / 8, 0, 1 / 4), "O": (0.033, 0.0503, 0.6534)},
+        ),
+        (
+            "ZrSiO4",
+            141,
+            Lattice.tetragonal(6.607, 5.982),
+            {"Zr": (0, 3 / 4, 1 / 8), "Si": (0, 1 / 4, 3 / 8), "O": (0, 0.0661, 0.1953)},
+        ),
+        (
+            "CaCO3",
+            167,
+            Lattice.hexagonal(4.99, 17.06),
+            {"Ca": (0, 0, 0), "C": (0, 0, 1 / 4), "O": (0.2568, 0, 1 / 4)},
+        ),
+    ],
+    ids=["garnet", "zircon", "calcite"],
+)
+def test_minerals_are_solved_from_exact_peaks(formula, group, lattice, sites):
+    """Measured structures, of which the package holds means of other compounds as well."""
+    zircon_origin = np.array([0, 1 / 4, -1 / 8]) if group == 141 else np.zeros(3)  # pymatgen has choice 1
+    coords = [np.array(place) + zircon_origin for place in sites.values()]
+    truth = Structure.from_spacegroup(group, lattice, list(sites), coords)
+    assert truth.composition.reduced_composition == Composition(formula).reduced_composition
+    observed = Observed.of_structure(Atoms.of(truth.get_primitive_structure()))
+    answer = solve(observed, formula, sources=("analogues",), progress=False)
+    assert StructureMatcher().fit(answer.structure, truth)
