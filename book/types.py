@@ -8,7 +8,6 @@ CRYSTALNET_DATA names another folder than data. It takes ten minutes on one core
 
 import gzip
 import json
-import os
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
@@ -23,6 +22,7 @@ from crystalnet.data.crystals import SYMPREC
 from crystalnet.data.leakage import ENANTIOMORPHS, Formula, reduced_formula
 from crystalnet.data.prototypes import library_crystals
 from crystalnet.physics.atoms import Atoms
+from crystalnet.runs.places import located
 from crystalnet.runs.provenance import write_text
 from crystalnet.scoring.coverage import coverage, ranks
 from crystalnet.solving.clusters import fitted_types, members_of
@@ -160,7 +160,7 @@ def _amounts(row: Row) -> tuple[int, ...]:
 
 
 def main() -> None:
-    folder = Path(os.environ.get("CRYSTALNET_DATA", "data")) / "structures"
+    folder = located("the rows", "data/structures/seven_systems.jsonl.gz").parent
     leaks = json.loads((folder / "mp20_leaks.json").read_text())
     all_rows = list(rows(folder))
     train = training(all_rows, {*leaks["ids"], *leaks["by_formula_and_space_group"]})
