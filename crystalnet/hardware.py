@@ -1,4 +1,8 @@
-"""What this process may compute on."""
+"""What this process may compute on.
+
+>>> n_cores() >= 1, device("cpu"), bool(description())
+(True, 'cpu', True)
+"""
 
 from __future__ import annotations
 

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
 from crystalnet.errors import Code, CrystalNetError
 
+if TYPE_CHECKING:  # physics runs without pymatgen
+    from pymatgen.core import Structure
+
+AtomsLike: TypeAlias = "Structure | Atoms"  # what `Atoms.of` takes: an ordered crystal
+
 
 class Atoms(NamedTuple):
-    """A fully ordered crystal: `lattice` (3, 3) rows in Å, `frac_coords` (A, 3), `symbols` (A,)."""
+    """A fully ordered crystal: `lattice` (3, 3) rows in Å, `frac_coords` (A, 3), `symbols` (A,).
+
+    >>> fcc = 5.64 / 2 * (1 - np.eye(3))  # the primitive cell of rock salt
+    >>> nacl = Atoms(fcc, np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Na", "Cl"]))
+    >>> round(nacl.volume, 2)  # a quarter of 5.64^3
+    44.85
+    >>> Atoms.of(nacl) is nacl
+    True
+    """
 
     lattice: np.ndarray
     frac_coords: np.ndarray
@@ -22,7 +35,7 @@ class Atoms(NamedTuple):
         return abs(float(np.linalg.det(self.lattice)))
 
     @classmethod
-    def of(cls, structure) -> Atoms:
+    def of(cls, structure: AtomsLike) -> Atoms:
         """The atoms of a pymatgen Structure; Atoms pass through.
 
         Raises:

@@ -25,6 +25,11 @@ def smallest_cells(crystals: Sequence[Sites]) -> list[Sites]:
 
     Repeats that are no combination of `CENTRINGS`, as those of a threefold supercell, stay: the cell is then
     larger than it need be.
+
+    >>> bcc = Sites(2.87 * np.eye(3), [(np.zeros(9), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]))])
+    >>> (primitive,) = smallest_cells([bcc])
+    >>> round(float(np.linalg.det(primitive.lattice) / np.linalg.det(bcc.lattice)), 6)
+    0.5
     """
     crystals = [_primitive(crystal) for crystal in crystals]
     given = np.array([crystal.lattice for crystal in crystals]).reshape(-1, 3, 3)

@@ -3,6 +3,17 @@ coordinates i / n of the primitive cell (paper, Methods, 'Charge Density').
 
 The promolecule superposes spherical atoms; calculated densities come from files (`data.densities`). Given a
 lattice, a CMED maps back to real space without loss: the value stays, the point moves.
+
+>>> from crystalnet.physics.atoms import Atoms
+>>> nacl = Atoms(2.82 * (1 - np.eye(3)), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Na", "Cl"]))
+>>> cmed = promolecule_cmed(nacl, n=8)
+>>> round(n_electrons(cmed, nacl.lattice), 6)  # 7 of Na's, with its 2p shell, and 7 of Cl
+14.0
+>>> places, rho = density_in_cell(cmed, nacl.lattice)
+>>> np.allclose(density_at(cmed, nacl.lattice, places), rho)
+True
+>>> promolecule_cmeds([nacl, nacl], n=8).shape
+torch.Size([2, 8, 8, 8])
 """
 
 from __future__ import annotations
@@ -13,8 +24,10 @@ from itertools import permutations, product
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from crystalnet.errors import Code, CrystalNetError
+from crystalnet.physics.atoms import AtomsLike
 from crystalnet.physics.scattering import Sites, chunks, phase_sums, sites_by_element, slots
 from crystalnet.physics.tables import valence
 
@@ -30,13 +43,16 @@ _TURNS = np.array(
 )
 
 
-def promolecule_cmed(structure, n: int = GRID) -> np.ndarray:
+def promolecule_cmed(structure: AtomsLike, n: int = GRID) -> np.ndarray:
     """One crystal's superposed atoms, (n, n, n) float64: see `promolecule_cmeds`."""
     return promolecule_cmeds([structure], n)[0].numpy()
 
 
 def promolecule_cmeds(
-    structures: Sequence, n: int = GRID, device=None, dtype: torch.dtype = torch.float64
+    structures: Sequence[AtomsLike],
+    n: int = GRID,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype = torch.float64,
 ) -> torch.Tensor:
     r"""Superposed spherical valence densities of the free atoms, for many crystals at once.
 
@@ -161,12 +177,12 @@ def _gaussians(symbol: str) -> np.ndarray:
     return rows
 
 
-def n_electrons(cmed: np.ndarray, lattice) -> float:
+def n_electrons(cmed: np.ndarray, lattice: ArrayLike) -> float:
     """Integral of the density over the cell: mean (e/Å^3) times volume (Å^3)."""
     return float(np.mean(cmed)) * abs(float(np.linalg.det(np.asarray(lattice, float))))
 
 
-def density_in_cell(cmed: np.ndarray, lattice) -> tuple[np.ndarray, np.ndarray]:
+def density_in_cell(cmed: np.ndarray, lattice: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """The inverse mapping of the paper: voxel (i, j, k) sits at (i, j, k) / n @ lattice.
 
     Returns:
@@ -177,7 +193,7 @@ def density_in_cell(cmed: np.ndarray, lattice) -> tuple[np.ndarray, np.ndarray]:
     return frac_coords @ np.asarray(lattice, float), np.asarray(cmed)
 
 
-def density_at(cmed: np.ndarray, lattice, cart_coords: np.ndarray) -> np.ndarray:
+def density_at(cmed: np.ndarray, lattice: ArrayLike, cart_coords: np.ndarray) -> np.ndarray:
     """Density (e/Å^3) at Cartesian points (..., 3) in Å, in any cell, by periodic cubic splines."""
     from scipy.ndimage import map_coordinates
 

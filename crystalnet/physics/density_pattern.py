@@ -5,17 +5,27 @@ r"""The powder pattern of a density itself, at a known lattice: what changes in 
 
 One FFT gives every F, in electrons. A CMED holds the valence electrons alone, without the cores that scatter
 most X-rays to high angles: its pattern has the peak positions of the X-ray pattern, not its intensities.
+
+>>> from crystalnet.physics.atoms import Atoms
+>>> from crystalnet.physics.density import promolecule_cmed
+>>> nacl = Atoms(2.82 * (1 - np.eye(3)), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Na", "Cl"]))
+>>> cmed = promolecule_cmed(nacl, n=16)
+>>> density_peaks(cmed, nacl.lattice, wavelength=1.5406).two_theta[:3].round(2)  # 111, 200, 220
+array([27.37, 31.7 , 45.45])
+>>> density_pattern(cmed, nacl.lattice).shape
+(1024,)
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.diffraction import MO_K_ALPHA, N_BINS, Peaks, binned_pattern, merged_peaks
 
 
-def density_peaks(cmed, lattice, wavelength: float = MO_K_ALPHA) -> Peaks:
+def density_peaks(cmed: ArrayLike, lattice: ArrayLike, wavelength: float = MO_K_ALPHA) -> Peaks:
     """Powder peaks of a density; weak ones are dropped as in `powder_peaks`.
 
     Args:
@@ -48,6 +58,6 @@ def density_peaks(cmed, lattice, wavelength: float = MO_K_ALPHA) -> Peaks:
     return merged_peaks(g[inside], np.abs(structure_factor) ** 2, wavelength)
 
 
-def density_pattern(cmed, lattice, n_bins: int = N_BINS) -> np.ndarray:
+def density_pattern(cmed: ArrayLike, lattice: ArrayLike, n_bins: int = N_BINS) -> np.ndarray:
     """A density's pattern binned as the network's input is, (n_bins,) float32, highest bin 1."""
     return binned_pattern(density_peaks(cmed, lattice), n_bins)

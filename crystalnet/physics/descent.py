@@ -36,6 +36,11 @@ def descended(
         n_steps: at most.
         enough: relative gain below which the descent ends.
         smallest_step: of the parameter that moves most, below which it ends.
+
+    >>> def left(x):  # of sqrt(2): one residual, one parameter
+    ...     return x**2 - 2, lambda: np.diag(2 * x)
+    >>> descended(np.array([1.0]), left, np.add, n_steps=20, enough=1e-12).round(6)
+    array([1.414214])
     """
     damping = DAMPING
     residual, slopes = left(state)

@@ -5,6 +5,15 @@ r"""From structures to powder patterns: reflections -> peaks -> the 1024 bins th
 
 De Graef & McHenry, Structure of Materials, chapters 11-12. Many crystals are computed at once, in float64, on
 any device that knows it; one crystal is a batch of one. There is no loop over reflections or atoms.
+
+>>> from crystalnet.physics.atoms import Atoms
+>>> cscl = Atoms(4.12 * np.eye(3), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Cs", "Cl"]))
+>>> powder_peaks(cscl, wavelength=1.5406).d_spacing[:3].round(3)  # 4.12 / sqrt(1, 2, 3)
+array([4.12 , 2.913, 2.379])
+>>> np.array_equal(powder_pattern(cscl), binned_pattern(powder_peaks(cscl)))
+True
+>>> powder_patterns([cscl, cscl], n_bins=512).shape
+torch.Size([2, 512])
 """
 
 from __future__ import annotations
@@ -15,22 +24,18 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch.nn.functional import pad
 
 from crystalnet.errors import Code, CrystalNetError
+from crystalnet.physics.atoms import AtomsLike
 from crystalnet.physics.cells import smallest_cells
 from crystalnet.physics.reflections import half_box, half_sphere, reach
+from crystalnet.physics.rings import MOST_CRYSTALS, Rings, merged
 from crystalnet.physics.scattering import Sites, chunks, named, phase_sums, sites_by_element, slots
 from crystalnet.physics.tables import SCATTERING, form_factor
 
 MO_K_ALPHA = 0.71073  # Å, the paper's radiation (Methods, 'X-Ray Diffraction Patterns')
 N_BINS = 1024  # the paper's pattern length
-TWO_THETA_TOLERANCE = 1e-5  # degrees; reflections nearer than this are one peak (pymatgen's constant)
 INTENSITY_TOLERANCE = 1e-3  # per cent of the highest peak; weaker peaks are dropped (pymatgen's constant)
-
-_STEPS = 2 + round(180 / TWO_THETA_TOLERANCE)  # more than the multiples of the tolerance up to 180 degrees
-_MOST = 2**31 // _STEPS  # crystals a chunk: as many times _STEPS as an int32 holds
-_RADIX = 2**13, 2**15  # torch sorts integers by radix from the second number on; padding pays from the first
 
 
 class Peaks(NamedTuple):
@@ -41,18 +46,10 @@ class Peaks(NamedTuple):
     d_spacing: np.ndarray
 
 
-class Rings(NamedTuple):
-    """Where the peaks of several crystals are, by crystal and rising angle, (P,) each: the crystal (int32),
-    the smallest |g| (1/Å) of the peak's reflections, its two_theta in degrees, the number of reflections."""
-
-    crystal: torch.Tensor
-    g: torch.Tensor
-    two_theta: torch.Tensor
-    n_reflections: torch.Tensor
-
-
 @torch.inference_mode()  # a sixth faster; no tensor leaves that a gradient could be asked of
-def powder_peaks(structure, wavelength: float = MO_K_ALPHA, two_theta_range=(0, 180)) -> Peaks:
+def powder_peaks(
+    structure: AtomsLike, wavelength: float = MO_K_ALPHA, two_theta_range: tuple[float, float] = (0, 180)
+) -> Peaks:
     """Peaks of the ideal powder pattern, equal to pymatgen's XRDCalculator.
 
     Args:
@@ -69,13 +66,15 @@ def powder_peaks(structure, wavelength: float = MO_K_ALPHA, two_theta_range=(0, 
 
 
 def powder_patterns(
-    structures: Sequence, wavelength: float = MO_K_ALPHA, n_bins: int = N_BINS, device=None
+    structures: Sequence[AtomsLike],
+    wavelength: float = MO_K_ALPHA,
+    n_bins: int = N_BINS,
+    device: torch.device | str | None = None,
 ) -> torch.Tensor:
     """The patterns of many crystals as the network reads them, (B, n_bins) float32: see `binned_pattern`.
 
     Args:
-        structures: ordered pymatgen Structures, or Atoms.
-        wavelength: Å.
+        structures, wavelength: as in `powder_peaks`.
         n_bins: bins over two_theta 0-180 degrees.
         device: where to compute and leave them, the CPU unless given.
 
@@ -90,15 +89,15 @@ def powder_patterns(
     return patterns.to(device)
 
 
-def powder_pattern(structure, n_bins: int = N_BINS) -> np.ndarray:
+def powder_pattern(structure: AtomsLike, n_bins: int = N_BINS) -> np.ndarray:
     """Structure to the paper's 1024-bin pattern in one step, (n_bins,) float32."""
     return powder_patterns([structure], n_bins=n_bins)[0].numpy()
 
 
 def batch_peaks(
-    structures: Sequence,
+    structures: Sequence[AtomsLike],
     wavelength: float = MO_K_ALPHA,
-    two_theta_range=(0, 180),
+    two_theta_range: tuple[float, float] = (0, 180),
     device: torch.device | None = None,
 ) -> Iterator[tuple[list[int], Rings, torch.Tensor]]:
     """The peaks of many crystals, a chunk of them at a time; arguments and errors as in `powder_peaks`.
@@ -106,13 +105,19 @@ def batch_peaks(
     Yields:
         the places (b,) of the chunk's crystals among the structures; their `Rings`, where crystal 0 is the
         first of the chunk; and the intensity of each, the highest of a crystal 100, a weak one 0.
+
+    >>> from crystalnet.physics.atoms import Atoms
+    >>> polonium = Atoms(3.35 * np.eye(3), np.zeros((1, 3)), np.array(["Po"]))
+    >>> ((rows, rings, intensity),) = batch_peaks([polonium], two_theta_range=(0, 20))
+    >>> rows, rings.n_reflections.tolist()  # 100 and 110, one of each Friedel pair
+    ([0], [3, 6])
     """
     device = device or torch.device("cpu")
     low, high = (2 * np.sin(np.radians(float(t) / 2)) / wavelength for t in two_theta_range)
     crystals = smallest_cells(sites_by_element(structures, _form_factor_row))
     lattices = np.array([crystal.lattice for crystal in crystals]).reshape(-1, 3, 3)
     reaches = reach(lattices, high)
-    for rows in chunks(crystals, reaches * (1, 2, 2) + 1, device, _MOST):
+    for rows in chunks(crystals, reaches * (1, 2, 2) + 1, device, MOST_CRYSTALS):
         axes = half_box(reaches[rows].max(0))
         positions, crystal, g = half_sphere(lattices[rows], axes, low, high, device)
         n_reflections = crystal.bincount(minlength=len(rows)).tolist()
@@ -138,6 +143,9 @@ def merged_peaks(g: np.ndarray, squared_amplitude: np.ndarray, wavelength: float
         g: (M,), 1/Å, in any order.
         squared_amplitude: (M,) |F|^2.
         wavelength: Å.
+
+    >>> merged_peaks(np.array([0.25, 0.25, 0.5]), np.array([4.0, 4.0, 1.0]), wavelength=1.5406).d_spacing
+    array([4., 2.])
     """
     order, _, rings = merged(torch.from_numpy(g), torch.zeros(len(g), dtype=torch.int32), wavelength)
     return _strong_peaks(rings, _intensity(rings, torch.from_numpy(squared_amplitude)[order], 1))
@@ -150,32 +158,6 @@ def binned_pattern(peaks: Peaks, n_bins: int = N_BINS) -> np.ndarray:
     """
     two_theta, intensity = torch.from_numpy(peaks.two_theta), torch.from_numpy(peaks.intensity)
     return binned(torch.zeros(len(two_theta), dtype=int), two_theta, intensity, 1, n_bins)[0].numpy()
-
-
-def merged(
-    g: torch.Tensor, crystal: torch.Tensor, wavelength: float
-) -> tuple[torch.Tensor, torch.Tensor, Rings]:
-    """Sort reflections into peaks: one peak a multiple of the tolerance, as in pymatgen.
-
-    Args:
-        g: (M,) 1/Å.
-        crystal: (M,) int32, the crystal that has the reflection.
-        wavelength: Å.
-
-    Returns:
-        The order (M,) by crystal and peak, the peak of each reflection in that order, and the peaks.
-    """
-    key = (_two_theta(g, wavelength) / TWO_THETA_TOLERANCE).round_().int().add_(crystal, alpha=_STEPS)
-    padding = _RADIX[1] - len(g) if _RADIX[0] < len(g) < _RADIX[1] else 0
-    key, order = (x[: len(g)] for x in pad(key, (0, padding), value=2**31 - 1).sort(stable=True))
-    key, ring, n_merged = key.unique_consecutive(return_inverse=True, return_counts=True)
-    smallest = torch.segment_reduce(g.index_select(0, order), "min", lengths=n_merged, unsafe=True)
-    return order, ring, Rings(key // _STEPS, smallest, _two_theta(smallest, wavelength), n_merged)
-
-
-def _two_theta(g: torch.Tensor, wavelength: float) -> torch.Tensor:
-    """Bragg: sin(theta) = lambda |g| / 2; degrees."""
-    return (g * (wavelength / 2)).clamp_(max=1).asin_().mul_(2).rad2deg_()
 
 
 def _structure_factors(
@@ -226,7 +208,11 @@ def _intensity(rings: Rings, squared_amplitude: torch.Tensor, n_crystals: int) -
 
 
 def lorentz_polarisation(two_theta: torch.Tensor) -> torch.Tensor:
-    """(1 + cos^2 2 theta) / (sin^2 theta cos theta) at two_theta in degrees, no monochromator."""
+    """(1 + cos^2 2 theta) / (sin^2 theta cos theta) at two_theta in degrees, no monochromator.
+
+    >>> lorentz_polarisation(torch.tensor([20.0, 90.0])).round(decimals=2)  # low angles gain
+    tensor([63.4100,  2.8300])
+    """
     theta = torch.deg2rad(two_theta / 2)
     return (1 + (2 * theta).cos() ** 2) / (theta.sin() ** 2 * theta.cos())
 
@@ -237,8 +223,14 @@ def _strong_peaks(rings: Rings, intensity: torch.Tensor) -> Peaks:
     return Peaks(*peaks[:, peaks[1] > 0])
 
 
-def binned(crystal, two_theta, intensity, n_crystals: int, n_bins: int) -> torch.Tensor:
-    """The highest peak of each bin, (n_crystals, n_bins) float32, the highest of a crystal 1."""
+def binned(
+    crystal: torch.Tensor, two_theta: torch.Tensor, intensity: torch.Tensor, n_crystals: int, n_bins: int
+) -> torch.Tensor:
+    """The highest peak of each bin, (n_crystals, n_bins) float32, the highest of a crystal 1.
+
+    >>> binned(torch.tensor([0, 0]), torch.tensor([10.0, 170.0]), torch.tensor([100.0, 50.0]), 1, n_bins=4)
+    tensor([[1.0000, 0.0000, 0.0000, 0.5000]])
+    """
     patterns = torch.zeros(n_crystals * n_bins, device=intensity.device)
     bins = (n_bins * two_theta / 180).long().clamp_(max=n_bins - 1) + n_bins * crystal
     patterns.scatter_reduce_(0, bins, intensity.float(), "amax")

@@ -4,6 +4,15 @@ A crystal that is stretched by a factor f keeps its structure factors, up to the
 every peak moves from s = sin(theta) / lambda = 1 / (2 d) to s / f: on the axis log s all peaks move together.
 Without the Lorentz-polarisation factor, which depends on the angle and so on wavelength and scale, the
 intensities stay. A profile is what remains of a powder pattern when wavelength and instrument are taken out.
+
+>>> from crystalnet.physics.atoms import Atoms
+>>> polonium = [Atoms(a * np.eye(3), np.zeros((1, 3)), np.array(["Po"])) for a in (3.35, 3.5)]
+>>> _, profiles = patterns_and_profiles(polonium)
+>>> bins = torch.tensor([round(math.log(3.5 / 3.35) / LOG_STEP)])  # to smaller s
+>>> round(float(torch.cosine_similarity(shifted(profiles[:1], -bins), profiles[1:])), 2)
+0.95
+>>> round(float(compression(-bins) * 3.5**3 / 3.35**3), 2)  # the density falls by the ratio of the volumes
+1.0
 """
 
 from __future__ import annotations
@@ -15,6 +24,7 @@ import numpy as np
 import torch
 
 from crystalnet.errors import Code, CrystalNetError
+from crystalnet.physics.atoms import AtomsLike
 from crystalnet.physics.diffraction import (
     MO_K_ALPHA,
     N_BINS,
@@ -31,7 +41,7 @@ SMEAR = 1.0  # standard deviation of a peak in bins: a shift by part of a bin th
 _REACH = 3  # bins beside its own that a peak is smeared over, our choice: three standard deviations
 
 
-def patterns_and_profiles(structures: Sequence) -> tuple[torch.Tensor, torch.Tensor]:
+def patterns_and_profiles(structures: Sequence[AtomsLike]) -> tuple[torch.Tensor, torch.Tensor]:
     """Both views of the ideal powder patterns of many crystals, (B, 1024) and (B, 768) float32, highest 1.
 
     Args:
@@ -57,6 +67,11 @@ def log_profile(peaks: Peaks) -> np.ndarray:
 
     Raises:
         CrystalNetError: no peak lies between d = 0.352 and 10 Å, or a value is not finite or is negative.
+
+    >>> d = np.array([2.0, 1.0])
+    >>> peaks = Peaks(np.degrees(2 * np.arcsin(1.5406 / 2 / d)), np.array([100.0, 20.0]), d)
+    >>> int(log_profile(peaks).argmax()), int(bin_of(torch.tensor(1 / 4)))  # the place of d = 2 Å
+    (369, 369)
     """
     values = np.stack([np.asarray(part, float) for part in peaks])
     if not np.isfinite(values).all() or (values < 0).any() or (values[2] == 0).any():
@@ -94,12 +109,20 @@ def compression(bins: torch.Tensor) -> torch.Tensor:
 
 
 def bin_of(s: torch.Tensor) -> torch.Tensor:
-    """Where s (1/Å) lies on the axis, in bins and parts of a bin; bin b covers b to b + 1."""
+    """Where s (1/Å) lies on the axis, in bins and parts of a bin; bin b covers b to b + 1.
+
+    >>> bin_of(torch.tensor([LOWEST, HIGHEST])).round(decimals=2)
+    tensor([  0., 768.])
+    """
     return (s / LOWEST).log() / LOG_STEP
 
 
 def s_of(place: torch.Tensor) -> torch.Tensor:
-    """The s (1/Å) at a place on the axis, in bins: the inverse of `bin_of`."""
+    """The s (1/Å) at a place on the axis, in bins: the inverse of `bin_of`.
+
+    >>> s_of(bin_of(torch.tensor([0.25, 1.0])))
+    tensor([0.2500, 1.0000])
+    """
     return LOWEST * (LOG_STEP * place).exp()
 
 
@@ -112,6 +135,10 @@ def smeared(
         crystal: (P,) which crystal each peak is of.
         place: (P,) in bins, see `bin_of`; what lies beyond the axis is left out.
         intensity: (P,) without Lorentz-polarisation factor, on a scale of the crystal's own.
+
+    >>> one = smeared(torch.tensor([0]), torch.tensor([100.5]), torch.tensor([7.0]), 1)
+    >>> one[0, 99:102]  # exp(-1/2) of the height a bin beside it
+    tensor([0.6065, 1.0000, 0.6065])
     """
     dtype = torch.result_type(place, intensity)
     profiles = torch.zeros(n_crystals * N_LOG_BINS, dtype=dtype, device=place.device)

@@ -1,4 +1,14 @@
-"""The reflections of crystals up to some angle, those of several crystals in one box of Miller indices."""
+"""The reflections of crystals up to some angle, those of several crystals in one box of Miller indices.
+
+>>> cubic = 4.0 * np.eye(3)[None]  # Å
+>>> farthest = reach(cubic, high=0.5)  # |g| = n / 4 1/Å: h, k, l up to 2
+>>> farthest
+array([[2., 2., 2.]])
+>>> axes = half_box(farthest[0])
+>>> _, _, g = half_sphere(cubic, axes, 0, 0.26, torch.device("cpu"))
+>>> g  # 100, 010 and 001, one of each Friedel pair
+tensor([0.2500, 0.2500, 0.2500], dtype=torch.float64)
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,16 @@ r"""What pattern and density share: the phase sums of many crystals at once, ele
 
 A phase factor splits into one factor an axis, so that S over a whole box of Miller indices is one matrix
 product. Crystals are computed in chunks of bounded memory, each chunk in one box.
+
+>>> bcc = Atoms(2.87 * np.eye(3), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Fe", "Fe"]))
+>>> crystals = sites_by_element([bcc], lambda symbol: np.zeros(1))
+>>> cpu, index = torch.device("cpu"), np.arange(2)
+>>> list(chunks(crystals, np.array([[2, 2, 2]]), cpu))
+[[0]]
+>>> (slot,) = slots(crystals)
+>>> sums = phase_sums(slot, [index] * 3, cpu, torch.complex128).real.round().long()
+>>> sums.flatten().tolist()  # 000, 001, 010, 011 ...: 0 where h + k + l is odd
+[2, 0, 0, 2, 0, 2, 2, 0]
 """
 
 from __future__ import annotations
@@ -16,7 +26,7 @@ import numpy as np
 import torch
 
 from crystalnet.errors import Code, CrystalNetError
-from crystalnet.physics.atoms import Atoms
+from crystalnet.physics.atoms import Atoms, AtomsLike
 
 CHUNK = {
     "cpu": 2**17,
@@ -42,11 +52,15 @@ class Slot(NamedTuple):
 
 
 def named(index: int, n_crystals: int) -> str:
-    """How an error message begins: it names the crystal where there are several."""
+    """How an error message begins: it names the crystal where there are several.
+
+    >>> named(2, 5)
+    'Crystal 2 of 5, counted from 0: '
+    """
     return f"Crystal {index} of {n_crystals}, counted from 0: " if n_crystals > 1 else ""
 
 
-def sites_by_element(structures: Sequence, table: Callable[[str], np.ndarray]) -> list[Sites]:
+def sites_by_element(structures: Sequence[AtomsLike], table: Callable[[str], np.ndarray]) -> list[Sites]:
     """Ordered pymatgen Structures, or Atoms, sorted by element; `table` gives an element's entry.
 
     Raises:

@@ -6,6 +6,16 @@ r"""How alike two densities are: SSIM, PSNR and NMAE, in batches, over orientati
 with scikit-image's conventions: uniform 7^3 windows, C1 = (0.01 L)^2, C2 = (0.03 L)^2, sample covariance,
 mean over the voxels whose window lies inside the array. A crystal has no border: `periodic=True` lets the
 windows wrap instead. Window sums run as shifted additions, four an axis.
+
+>>> truth = torch.rand(8, 8, 8, generator=torch.Generator().manual_seed(0))
+>>> ssim(truth, truth, data_range=1.0), psnr(truth, truth + 0.1, data_range=1.0), nmae(truth, 0.9 * truth)
+(1.0, 19.999998092651367, 0.10000002384185791)
+>>> moved = align(truth, truth.roll((1, 0, 2), (0, 1, 2)), np.eye(3)[None])
+>>> moved.shift, torch.equal(moved.aligned, truth)  # an origin that no powder pattern shows
+((7, 0, 6), True)
+>>> similarity, _ = score_rotations(truth, truth[None])
+>>> similarity.shape, float(similarity[0].max())  # 24 rotations, one of them the identity
+(torch.Size([1, 24]), 1.0)
 """
 
 from __future__ import annotations
@@ -14,16 +24,19 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.symmetry import ROTATIONS, rotate
 
 WINDOW, K1, K2 = 7, 0.01, 0.03  # paper, 'Metrics'; Wang et al. 2004
+DensityLike = torch.Tensor | np.ndarray
+
 _EDGE = WINDOW // 2
 _BESSEL = WINDOW**3 / (WINDOW**3 - 1)  # sample covariance
 
 
-def ssim(a, b, data_range: float, periodic: bool = False):
+def ssim(a: DensityLike, b: DensityLike, data_range: float, periodic: bool = False) -> float | torch.Tensor:
     """Structural similarity of (..., n, n, n) densities; float for one pair, else (...) tensor.
 
     Equal to scikit-image's structural_similarity(win_size=7) to rounding. `data_range` in the densities'
@@ -35,19 +48,21 @@ def ssim(a, b, data_range: float, periodic: bool = False):
     return _unwrapped(_ssim(_moments(a, shape), _moments(b, shape), _window_mean(a * b, shape), shape))
 
 
-def psnr(a, b, data_range: float):
+def psnr(a: DensityLike, b: DensityLike, data_range: float) -> float | torch.Tensor:
     """Peak signal-to-noise ratio in dB of (..., n, n, n) densities; infinite where they are equal."""
     a, b = _pair(a, b)
     return _unwrapped(_psnr(((a - b) ** 2).mean((-3, -2, -1)), data_range))
 
 
-def nmae(truth, answer):
+def nmae(truth: DensityLike, answer: DensityLike) -> float | torch.Tensor:
     """Normalised mean absolute error, sum |truth - answer| / sum |truth|, over the last three axes."""
     truth, answer = _pair(truth, answer)
     return _unwrapped((truth - answer).abs().sum((-3, -2, -1)) / truth.abs().sum((-3, -2, -1)))
 
 
-def score_rotations(truth: torch.Tensor, samples: torch.Tensor, rotations=ROTATIONS):
+def score_rotations(
+    truth: torch.Tensor, samples: torch.Tensor, rotations: np.ndarray = ROTATIONS
+) -> tuple[torch.Tensor, torch.Tensor]:
     """SSIM and PSNR of every sample under every rotation about the cell's origin ('paper' protocol).
 
     Turning a sample is turning the truth backwards, and a symmetric truth looks the same from several sides:
@@ -56,6 +71,7 @@ def score_rotations(truth: torch.Tensor, samples: torch.Tensor, rotations=ROTATI
     Args:
         truth: (n, n, n).
         samples: (K, n, n, n).
+        rotations: (R, 3, 3) integers.
 
     Returns:
         ssim (K, R) and psnr (K, R), data range = truth max - min.
@@ -106,7 +122,7 @@ class Alignment(NamedTuple):
     shift: tuple[int, int, int]  # voxels
 
 
-def align(truth: torch.Tensor, answer: torch.Tensor, operations) -> Alignment:
+def align(truth: torch.Tensor, answer: torch.Tensor, operations: ArrayLike) -> Alignment:
     """Best of all `operations` x n^3 origins, found exactly by cross-correlation (one FFT pair an operation).
 
     Args:
@@ -187,7 +203,7 @@ def _psnr(mean_square_error: torch.Tensor, data_range: float) -> torch.Tensor:
     return 10 * torch.log10(data_range**2 / mean_square_error)
 
 
-def _pair(a, b) -> tuple[torch.Tensor, torch.Tensor]:
+def _pair(a: DensityLike, b: DensityLike) -> tuple[torch.Tensor, torch.Tensor]:
     a, b = (torch.as_tensor(x) for x in (a, b))
     if a.shape[-3:] != b.shape[-3:]:
         raise CrystalNetError(

@@ -2,6 +2,13 @@
 
 A powder pattern fixes neither the axes nor the origin nor the handedness that a crystal is described in.
 On the grid of fractional coordinates an operation is an integer matrix W: x -> W x, exact for every voxel.
+
+>>> [len(lattice_operations(lattice)) for lattice in (np.eye(3), np.diag([1, 1, 2]), np.diag([1, 2, 3]))]
+[48, 16, 8]
+>>> cmed = torch.zeros(4, 4, 4)
+>>> cmed[1, 0, 0] = 1
+>>> rotate(cmed, [[0, -1, 0], [1, 0, 0], [0, 0, 1]]).nonzero()  # a turn about c takes x to y
+tensor([[0, 1, 0]])
 """
 
 from __future__ import annotations
@@ -11,6 +18,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 
 def _signed_permutations() -> np.ndarray:
@@ -28,7 +36,7 @@ ROTATIONS = CUBE[np.round(np.linalg.det(CUBE)) == 1]
 """The 24 proper rotations by multiples of 90 degrees about the axes (paper, 'Evaluation Setup')."""
 
 
-def rotate(cmed: torch.Tensor, operation) -> torch.Tensor:
+def rotate(cmed: torch.Tensor, operation: ArrayLike) -> torch.Tensor:
     """The density after x -> W x about the cell's origin: result(W x) = cmed(x).
 
     Voxel i goes to W i mod n. (The released code turns the *array*, i -> n - 1 - i, which moves the origin
@@ -62,7 +70,7 @@ def _source_voxels(n: int, inverse: tuple[int, ...]) -> torch.Tensor:
     return (source[:, 0] * n + source[:, 1]) * n + source[:, 2]
 
 
-def lattice_operations(lattice, tolerance: float = 1e-3) -> np.ndarray:
+def lattice_operations(lattice: ArrayLike, tolerance: float = 1e-3) -> np.ndarray:
     """All integer matrices W under which the lattice maps onto itself: its holohedry, inversion included.
 
     48 for every cubic lattice, primitive cells included (only 6 of the 24 array rotations are among them for

@@ -53,6 +53,9 @@ class FormFactor:
     """X-ray form factor f(s) = z - 41.78214 s^2 sum_k a_k exp(-b_k s^2), s = sin(theta)/lambda in 1/Å.
 
     a (4,) in Å and b (4,) in Å^2 are electron-scattering parameters; f is in electrons.
+
+    >>> form_factor("Cl").at(np.array([0.0, 0.5])).round(2)  # electrons: all 17 of them forwards
+    array([17.  ,  7.21])
     """
 
     z: int
@@ -66,7 +69,14 @@ class FormFactor:
 
 
 def valence(symbol: str) -> ValenceAtom:
-    """The valence density of an element, H to Pu. Raises CrystalNetError for any other symbol."""
+    """The valence density of an element, H to Pu. Raises CrystalNetError for any other symbol.
+
+    >>> silicon = valence("Si")
+    >>> silicon.n_electrons
+    4.0
+    >>> round(float((silicon.coefficients * (np.pi / silicon.exponents) ** 1.5).sum()), 6)
+    4.0
+    """
     entry = _element("valence.json", "valence density", symbol)
     return ValenceAtom(
         entry["Z"], entry["n_electrons"], _constant(entry["exponents"]), _constant(entry["coefficients"])
@@ -74,18 +84,31 @@ def valence(symbol: str) -> ValenceAtom:
 
 
 def form_factor(symbol: str) -> FormFactor:
-    """The X-ray form factor of an element, H to Cf. Raises CrystalNetError for any other symbol."""
+    """The X-ray form factor of an element, H to Cf. Raises CrystalNetError for any other symbol.
+
+    >>> form_factor("Si").z
+    14
+    """
     entry = _element("form_factors.json", "X-ray form factor", symbol)
     return FormFactor(entry["Z"], _constant(entry["a"]), _constant(entry["b"]))
 
 
-def write_table(file_name: str, header: dict[str, str], elements: dict[str, dict]) -> None:
-    """Write a table beside this file, atomically: the header's lines first, then a line per element."""
+def write_table(
+    file_name: str, header: dict[str, str], elements: dict[str, dict], *, folder: Path = FOLDER
+) -> None:
+    """Write a table into a folder, atomically: the header's lines first, then a line per element.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_table("z.json", {"licence": "MIT"}, {"H": {"Z": 1}}, folder=Path(folder))
+    ...     json.loads((Path(folder) / "z.json").read_text())
+    {'licence': 'MIT', 'elements': {'H': {'Z': 1}}}
+    """
     head = "".join(f"{json.dumps(key)}: {json.dumps(text)},\n" for key, text in header.items())
     rows = ",\n".join(f"{json.dumps(symbol)}: {json.dumps(entry)}" for symbol, entry in elements.items())
-    temporary = FOLDER / f"{file_name}.part"
+    temporary = folder / f"{file_name}.part"
     temporary.write_text(f'{{\n{head}"elements": {{\n{rows}\n}}\n}}\n', encoding="utf-8")
-    os.replace(temporary, FOLDER / file_name)
+    os.replace(temporary, folder / file_name)
 
 
 @cache

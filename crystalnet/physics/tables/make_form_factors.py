@@ -2,6 +2,9 @@
 
 The parameters are those that pymatgen (MIT licence) ships, after De Graef & McHenry, Structure of Materials
 (Cambridge University Press), chapters 11 and 12. With a copy of them the physics runs without pymatgen.
+
+>>> header()["units"]
+'f in electrons, s in 1/angstrom, a in angstrom, b in angstrom^2'
 """
 
 from __future__ import annotations

@@ -6,6 +6,14 @@ Each element's spherical valence density, from first principles and our own code
    way plane-wave codes write it to a CHGCAR.
 3. `fit_gaussians`: a few Gaussians with the exact electron count.
 Atomic units: Bohr, e/Bohr^3.
+
+>>> configurations()["Si"]  # radius of the core in Bohr, core, valence
+(1.9, '[Ne]', '3s2 3p2')
+>>> density, _ = pseudized_valence("H")
+>>> round(float(np.trapezoid(4 * np.pi * FIT_RADII**2 * density, FIT_RADII)), 3)  # electrons
+1.0
+>>> table_entry("H")["n_electrons"], len(fit_gaussians(density, 1.0)[0])
+(1.0, 8)
 """
 
 from __future__ import annotations
@@ -80,7 +88,13 @@ def configurations() -> dict[str, tuple[float, str, str]]:
 
 
 def pseudize(density: np.ndarray, r: np.ndarray, weights: np.ndarray, radius: float) -> np.ndarray:
-    """Replace density(r < radius) by a + b r^2 + c r^4 + d r^6 of the same charge, smooth to 2nd order."""
+    """Replace density(r < radius) by a + b r^2 + c r^4 + d r^6 of the same charge, smooth to 2nd order.
+
+    >>> r, weights = radial_grid(1)
+    >>> smooth = pseudize(np.exp(-2 * r) / np.pi, r, weights, radius=1.0)
+    >>> round(float(weights @ (4 * np.pi * r**2 * smooth)), 4)  # the charge stays
+    1.0
+    """
     i = np.searchsorted(r, radius)
     near, radius, powers = slice(i - 4, i + 5), r[i], np.arange(0, 8, 2)
     *_, curvature, slope, value = np.polyfit(r[near] - radius, density[near], 4)

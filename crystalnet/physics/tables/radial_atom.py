@@ -3,6 +3,13 @@
 The local density approximation, spin-restricted (Slater exchange, Perdew-Wang correlation: Phys. Rev. B 45,
 13244 (1992)), scalar-relativistic by the zeroth-order regular approximation (ZORA; van Lenthe, Baerends,
 Snijders: J. Chem. Phys. 99, 4597 (1993)). Hartree atomic units: Bohr, Hartree, e/Bohr^3.
+
+>>> shells("[He] 2s1")
+[Shell(n=1, ell=0, occupation=2.0), Shell(n=2, ell=0, occupation=1.0)]
+>>> r, weights = radial_grid(1)
+>>> energies, _ = orbitals(-1 / r, 0, gaussian_basis(1, 0, r, weights), r, weights, relativistic=False)
+>>> energies[:2].round(3)  # hydrogen: -1/2, -1/8
+array([-0.5  , -0.125])
 """
 
 from __future__ import annotations
@@ -82,7 +89,12 @@ def orbitals(
 
 
 def hartree_potential(density: np.ndarray, r: np.ndarray) -> np.ndarray:
-    """Electrostatic potential of a spherical electron density (Hartree)."""
+    """Electrostatic potential of a spherical electron density (Hartree).
+
+    >>> r, _ = radial_grid(1)
+    >>> round(float(hartree_potential(np.exp(-2 * r) / np.pi, r)[0]), 3)  # hydrogen's, at the nucleus
+    1.0
+    """
     log_step = np.log(r[1] / r[0])
 
     def running_integral(f: np.ndarray) -> np.ndarray:
@@ -93,7 +105,11 @@ def hartree_potential(density: np.ndarray, r: np.ndarray) -> np.ndarray:
 
 
 def exchange_correlation_potential(density: np.ndarray) -> np.ndarray:
-    """LDA potential of the unpolarised gas: Slater exchange and Perdew-Wang 1992 correlation (Hartree)."""
+    """LDA potential of the unpolarised gas: Slater exchange and Perdew-Wang 1992 correlation (Hartree).
+
+    >>> exchange_correlation_potential(np.array([0.01, 0.1])).round(3)  # e/Bohr^3 to Hartree
+    array([-0.256, -0.518])
+    """
     rs = (3 / (4 * np.pi * np.maximum(density, 1e-30))) ** (1 / 3)
     exchange = -((9 / (4 * np.pi**2)) ** (1 / 3)) / rs
     a, a1, b1, b2, b3, b4 = 0.0310907, 0.21370, 7.5957, 3.5876, 1.6382, 0.49294  # their Table I, zeta = 0
@@ -109,7 +125,16 @@ def exchange_correlation_potential(density: np.ndarray) -> np.ndarray:
 def solve_atom(
     z: float, occupied: list[Shell], relativistic: bool = True
 ) -> tuple[dict[Shell, float], dict[Shell, np.ndarray]]:
-    """Energy (Hartree) and density (e/Bohr^3 on radial_grid(z)) of each shell of the converged atom."""
+    """Energy (Hartree) and density (e/Bohr^3 on radial_grid(z)) of each shell of the converged atom.
+
+    >>> energies, densities = solve_atom(2, shells("1s2"))
+    >>> round(energies[Shell(1, 0, 2.0)], 3)  # Hartree; NIST's table of LDA atoms: -0.570
+    -0.57
+    >>> r, weights = radial_grid(2)
+    >>> density = densities[Shell(1, 0, 2.0)]
+    >>> round(float(weights @ (4 * np.pi * r**2 * density)), 6)  # electrons
+    2.0
+    """
     r, weights = radial_grid(z)
     bases = {ell: gaussian_basis(z, ell, r, weights) for ell in {shell.ell for shell in occupied}}
     energies, densities = {}, {}
