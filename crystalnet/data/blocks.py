@@ -21,6 +21,12 @@ def compute_block(crystals: list[Crystal], n: int, density: Density, chgcar_meth
     """(pattern float32, profile float32, cmed float16, '') of each crystal, or (None, None, None, why not).
 
     On one thread: the order of summation, and with it the last bit, depends on their number.
+
+    >>> from crystalnet.data.prototypes import library_crystals
+    >>> one = list(library_crystals()[:1])
+    >>> ((pattern, profile, cmed, why_not),) = compute_block(one, 14, "promolecule", "fourier")
+    >>> pattern.shape, profile.shape, cmed.shape, why_not
+    ((1024,), (768,), (14, 14, 14), '')
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

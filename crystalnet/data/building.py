@@ -34,7 +34,7 @@ START = 5  # blocks that are computed while a process starts
 
 def build_store(
     splits: dict[str, Sequence[Crystal]],
-    path,
+    path: str | Path,
     n: int = GRID,
     density: Density = "available",
     chgcar_method: str = "fourier",
@@ -63,6 +63,14 @@ def build_store(
 
     Raises:
         CrystalNetError: no crystals, no space on the disk, or a folder that can't be written.
+
+    >>> import tempfile
+    >>> from crystalnet.data.prototypes import library_crystals
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     train = library_crystals()[:2]
+    ...     store = build_store({"train": train}, f"{folder}/two.h5", n=14, workers=1, progress=False)
+    ...     store.cmed.shape, store.patterns.shape, store.failures
+    ((2, 14, 14, 14), (2, 1024), ['', ''])
     """
     path = Path(path)
     rows = [(split, crystal) for split, crystals in splits.items() for crystal in crystals]

@@ -1,4 +1,11 @@
-"""What a structure must be before anything is computed from it."""
+"""What a structure must be before anything is computed from it.
+
+>>> iron = Atoms(-2.87 * np.eye(3), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Fe", "Fe"]))
+>>> bool(np.linalg.det(checked_atoms(iron, "iron").lattice) > 0)  # was left-handed
+True
+>>> "Pu" in supported_elements(), "Am" in supported_elements()
+(True, False)
+"""
 
 from __future__ import annotations
 

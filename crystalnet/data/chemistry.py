@@ -29,7 +29,12 @@ class Chemistry(NamedTuple):
 
 @cache
 def chemistry_of_elements() -> Chemistry:
-    """Elements with tables of ours and a radius, noble gases left out."""
+    """Elements with tables of ours and a radius, noble gases left out.
+
+    >>> chemistry = chemistry_of_elements()
+    >>> round(float(chemistry.radius[chemistry.symbols.index("Si")]), 2)  # Å
+    1.2
+    """
     from pymatgen.analysis.structure_prediction.volume_predictor import bond_params  # slow to import
 
     elements = [Element(symbol) for symbol in supported_elements() & set(bond_params)]
@@ -60,7 +65,12 @@ def _ions(states: list[tuple[int, ...]]) -> np.ndarray:
 
 
 def charge_balanced(states: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Whether some choice among the oxidation states (N, k, S) of each filling adds up to no charge (N,)."""
+    """Whether some choice among the oxidation states (N, k, S) of each filling adds up to no charge (N,).
+
+    >>> states = np.array([[[2, 3], [-2, -2]], [[1, 1], [-2, -2]]])  # of Fe and O, Na and O
+    >>> charge_balanced(states, np.array([1, 1]))  # FeO, NaO
+    array([ True, False])
+    """
     charges = states * counts[:, None]
     balanced = np.zeros(len(charges), dtype=bool)
     for choice in product(range(charges.shape[2]), repeat=len(counts)):
@@ -74,6 +84,9 @@ def unlikeness(first: str, second: str) -> float:
 
     Weighted differences of their places on Pettifor's scale, electronegativity, radius and row; the weights
     are our choice, each about the inverse of a difference that matters.
+
+    >>> unlikeness("Na", "Na"), unlikeness("Na", "K") < unlikeness("Na", "Cl")
+    (0.0, True)
     """
     if first == second:
         return 0.0

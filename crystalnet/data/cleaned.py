@@ -38,6 +38,16 @@ class Cleaned(NamedTuple):
 
     `splits` has 'train', 'val' and 'test'; `held_back` are in none of them, because they are too near to
     validation or test for the split that was asked for.
+
+    >>> import tempfile
+    >>> from crystalnet.data.prototypes import prototype_crystals
+    >>> cleaned = clean(prototype_crystals("cubic", 20), how="random")
+    >>> {name: len(crystals) for name, crystals in cleaned.splits.items()}
+    {'train': 16, 'val': 2, 'test': 2}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     cleaned.write(Path(folder) / "cleaned.jsonl.gz")
+    ...     len(Cleaned.read(Path(folder) / "cleaned.jsonl.gz").crystals)
+    20
     """
 
     crystals: list[Crystal]
@@ -98,7 +108,12 @@ def clean(
     missing: Sequence[tuple[str, str, str]] = (),
     unlisted: int = 0,
 ) -> Cleaned:
-    """Drop duplicates and split (see `cleaning` and `splits`); the other arguments go into the report."""
+    """Drop duplicates and split (see `cleaning` and `splits`); the other arguments go into the report.
+
+    >>> from crystalnet.data.prototypes import prototype_crystals
+    >>> len(clean(prototype_crystals("cubic", 20), how="random").splits["test"])  # a tenth
+    2
+    """
     kept, duplicates = drop_duplicates(crystals)
     sets, held_back = split(kept, how=how, seed=seed)
     put_right = Counter(crystal.note for crystal in crystals if crystal.note)

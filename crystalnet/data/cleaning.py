@@ -12,6 +12,13 @@ def drop_duplicates(crystals: Iterable[Crystal]) -> tuple[list[Crystal], list[Cr
 
     Two crystals are duplicates if they share reduced formula and space-group number (paper: Methods, 'Data');
     the first is kept, over all splits together.
+
+    >>> from dataclasses import replace
+    >>> from crystalnet.data.prototypes import prototype_crystals
+    >>> one, other = prototype_crystals("cubic", 2)
+    >>> kept, duplicates = drop_duplicates([one, other, replace(one, material_id="again")])
+    >>> len(kept), duplicates[0].material_id
+    (2, 'again')
     """
     kept: dict[tuple[str, int], Crystal] = {}
     duplicates = []

@@ -1,4 +1,15 @@
-"""How much of the composition is known: the four levels of the paper's ablation (Table 2)."""
+"""How much of the composition is known: the four levels of the paper's ablation (Table 2).
+
+>>> from crystalnet.data.crystals import composition_vector
+>>> from pymatgen.core import Composition
+>>> titanate = composition_vector(Composition("SrTiO3"))
+>>> known_composition(titanate[None], ["mp-5229"], "no_ratios")[0, [7, 21, 37]].round(3)  # O, Ti, Sr
+array([0.333, 0.333, 0.333], dtype=float32)
+>>> partly_known(titanate, ["Ti", "O"])[[7, 21]]
+array([0.75, 0.25], dtype=float32)
+>>> known_level(titanate, ["Ti", "O"], ratios=False)
+'drop_element'
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import moyopy
 import numpy as np
@@ -32,7 +33,11 @@ CRYSTAL_SYSTEMS = {  # International Tables A: the last space-group number of ea
 
 
 def crystal_system_of(space_group: int) -> str:
-    """The crystal system of a space-group number, 1 to 230."""
+    """The crystal system of a space-group number, 1 to 230.
+
+    >>> crystal_system_of(167), crystal_system_of(225)
+    ('trigonal', 'cubic')
+    """
     if not 1 <= space_group <= 230:
         raise CrystalNetError(
             f"There is no space group {space_group}. Numbers run from 1 to 230.", Code.BAD_ARGUMENT
@@ -49,6 +54,16 @@ class Crystal:
     `split`: 'train', 'val' or 'test' where the source publishes one. `structure_type`: where the source knows
     it. `density_file`: holds the crystal's DFT density on the same cell. `source`: where it comes from.
     `note`: what was put right in it.
+
+    >>> from pymatgen.core import Lattice, Structure
+    >>> cell = Structure.from_spacegroup(225, Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5] * 3])
+    >>> salt = crystal_from_structure(cell, "salt")
+    >>> salt.formula, salt.space_group, salt.crystal_system, len(salt.atoms.symbols)  # primitive
+    ('NaCl', 225, 'cubic', 2)
+    >>> salt.structure.composition == salt.composition, salt.symmetrized.volume.__round__(2)
+    (True, 44.85)
+    >>> Crystal.from_dict(salt.as_dict()).material_id
+    'salt'
     """
 
     material_id: str
@@ -117,7 +132,7 @@ def crystal_from_structure(
     name: str | None = None,
     keep_cell: bool = False,
     space_group: int | None = None,
-    **facts,
+    **facts: Any,
 ) -> Crystal:
     """Check a structure, reduce it to its primitive cell and find its space group.
 
@@ -148,7 +163,11 @@ def crystal_from_structure(
 
 
 def composition_vector(structure: Atoms | Structure | Composition) -> np.ndarray:
-    """Atomic fractions (118,) float32, sum 1; element Z at index Z - 1 (paper: 'Formula', 118 elements)."""
+    """Atomic fractions (118,) float32, sum 1; element Z at index Z - 1 (paper: 'Formula', 118 elements).
+
+    >>> composition_vector(Composition("NaCl"))[[10, 16]]  # Z = 11 and 17
+    array([0.5, 0.5], dtype=float32)
+    """
     vector = np.zeros(len(SYMBOLS), dtype=np.float32)
     if isinstance(structure, Atoms):
         for symbol in structure.symbols.tolist():
@@ -161,7 +180,13 @@ def composition_vector(structure: Atoms | Structure | Composition) -> np.ndarray
 
 
 def symmetry_of(atoms: Atoms, name: str, tolerance: float = SYMPREC) -> moyopy.MoyoDataset:
-    """Space group and standardised cells, by moyopy with a tolerance in Å; `name` is for the error."""
+    """Space group and standardised cells, by moyopy with a tolerance in Å; `name` is for the error.
+
+    >>> iron = Atoms(2.87 * np.eye(3), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Fe", "Fe"]))
+    >>> symmetry = symmetry_of(iron, "iron")
+    >>> symmetry.number, len(standard_primitive(symmetry).symbols)  # Im-3m, one atom
+    (229, 1)
+    """
     numbers = [ATOMIC_NUMBERS[symbol] for symbol in atoms.symbols.tolist()]
     cell = moyopy.Cell(atoms.lattice.tolist(), atoms.frac_coords.tolist(), numbers)
     try:
@@ -174,7 +199,12 @@ def symmetry_of(atoms: Atoms, name: str, tolerance: float = SYMPREC) -> moyopy.M
 
 
 def standard_primitive(symmetry: moyopy.MoyoDataset) -> Atoms:
-    """The standardised primitive cell, on the axes of the International Tables, symmetry exact."""
+    """The standardised primitive cell, on the axes of the International Tables, symmetry exact.
+
+    >>> iron = Atoms(2.87 * np.eye(3), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Fe", "Fe"]))
+    >>> round(standard_primitive(symmetry_of(iron, "iron")).volume * 2 / 2.87**3, 6)
+    1.0
+    """
     cell = symmetry.prim_std_cell
     symbols = np.array([SYMBOLS[number - 1] for number in cell.numbers])
     return Atoms(np.array(cell.basis), np.mod(cell.positions, 1.0), symbols)

@@ -1,4 +1,15 @@
-"""Densities from files: a VASP CHGCAR, or an .npz file that holds a CMED with its crystal."""
+"""Densities from files: a VASP CHGCAR, or an .npz file that holds a CMED with its crystal.
+
+>>> import tempfile
+>>> from crystalnet.data.prototypes import library_crystals
+>>> from crystalnet.physics.density import promolecule_cmed
+>>> crystal = library_crystals()[0]
+>>> with tempfile.TemporaryDirectory() as folder:
+...     path = Path(folder) / f"{crystal.material_id}.npz"
+...     write_cmed(path, promolecule_cmed(crystal.atoms, n=16), crystal.atoms)
+...     read_cmed(path)[0].dtype, cmed_from_file(path, n=16).dtype, len(density_files(folder, [crystal]))
+(dtype('float16'), dtype('float64'), 1)
+"""
 
 from __future__ import annotations
 
@@ -9,6 +20,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice, takewhile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,15 +28,18 @@ from crystalnet.data.checks import MAX_ATOMS
 from crystalnet.data.crystals import Crystal
 from crystalnet.data.text_files import lines_of
 from crystalnet.errors import Code, CrystalNetError, writing
-from crystalnet.physics.atoms import Atoms
+from crystalnet.physics.atoms import Atoms, AtomsLike
 from crystalnet.physics.density import GRID
+
+if TYPE_CHECKING:  # pymatgen's reader of VASP's files takes seconds to import
+    from pymatgen.io.vasp import Chgcar
 
 SAME_CELL = 0.02  # Å, our choice: two relaxations of one crystal
 MAX_POINTS = 300**3  # of a grid, our choice: 0.1 Å in the largest cells, 200 MB
 POINT = 80  # bytes a point has in a CHGCAR, four densities with spin-orbit coupling
 
 
-def cmed_from_file(path, n: int = GRID, method: str = "fourier") -> np.ndarray:
+def cmed_from_file(path: str | Path, n: int = GRID, method: str = "fourier") -> np.ndarray:
     """CMED (n, n, n) float64, e/Å^3, of a CHGCAR (`chgcar_cmed`) or an .npz file (`read_cmed`).
 
     Raises:
@@ -42,7 +57,7 @@ def cmed_from_file(path, n: int = GRID, method: str = "fourier") -> np.ndarray:
     return cmed.astype(float)
 
 
-def write_cmed(path, cmed: np.ndarray, structure) -> None:
+def write_cmed(path: str | Path, cmed: np.ndarray, structure: AtomsLike) -> None:
     """Write a CMED (e/Å^3, kept as float16) with its crystal to an .npz file, whole or not at all.
 
     The same content gives the same bytes.
@@ -71,7 +86,7 @@ def write_cmed(path, cmed: np.ndarray, structure) -> None:
         os.replace(part, path)
 
 
-def read_cmed(path) -> tuple[np.ndarray, Atoms]:
+def read_cmed(path: str | Path) -> tuple[np.ndarray, Atoms]:
     """CMED (n, n, n) float16, e/Å^3, and crystal of an .npz file with the keys of `write_cmed`.
 
     Raises:
@@ -153,7 +168,7 @@ def density_files(folder: Path, crystals: Iterable[Crystal]) -> dict[str, Path]:
     return files
 
 
-def chgcar_cmed(chgcar, n: int = GRID, method: str = "fourier") -> np.ndarray:
+def chgcar_cmed(chgcar: str | Path | Chgcar, n: int = GRID, method: str = "fourier") -> np.ndarray:
     """CMED of a VASP CHGCAR through mp-pyrho.
 
     Args:
@@ -169,6 +184,18 @@ def chgcar_cmed(chgcar, n: int = GRID, method: str = "fourier") -> np.ndarray:
 
     Raises:
         CrystalNetError: a file that is not a whole CHGCAR, or an unknown method.
+
+    >>> import tempfile
+    >>> from pymatgen.core import Lattice, Structure
+    >>> from pymatgen.io.vasp import Chgcar
+    >>> cell = Structure(Lattice.cubic(3.35), ["Po"], [[0, 0, 0]])
+    >>> chgcar = Chgcar(cell, {"total": np.full((8, 8, 8), 6.0)})  # VASP: electrons, times the volume
+    >>> round(float(chgcar_cmed(chgcar, n=10).mean() * cell.volume), 3)
+    6.0
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     chgcar.write_file(f"{folder}/CHGCAR")
+    ...     read_chgcar(f"{folder}/CHGCAR").dim
+    (8, 8, 8)
     """
     from pyrho.charge_density import ChargeDensity
     from pyrho.utils import interpolate_fourier
@@ -184,7 +211,7 @@ def chgcar_cmed(chgcar, n: int = GRID, method: str = "fourier") -> np.ndarray:
     )
 
 
-def read_chgcar(path):
+def read_chgcar(path: str | Path) -> Chgcar:
     """A pymatgen Chgcar from a file; anything but a whole, finite CHGCAR is one clear error."""
     from pymatgen.io.vasp import Chgcar
 

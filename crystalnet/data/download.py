@@ -1,6 +1,9 @@
 """Downloads that outlast faults: patient requests, a bounded pool that stops when nothing works, a log.
 
 Knows nothing of crystals; `materials_project` uses it.
+
+>>> list(in_parallel(lambda n: patiently(lambda: n**2, "a square"), [1, 2, 3], workers=2))
+[(1, 1), (2, 4), (3, 9)]
 """
 
 from __future__ import annotations
@@ -16,9 +19,12 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from crystalnet.errors import Code, CrystalNetError, writing
+
+if TYPE_CHECKING:
+    import requests
 
 T, Item = TypeVar("T"), TypeVar("Item")
 
@@ -38,7 +44,12 @@ class UnreachableError(CrystalNetError):
 
 
 class PassingError(Exception):
-    """A request that may work when tried again; `wait` is what the server asks for, in seconds."""
+    """A request that may work when tried again; `wait` is what the server asks for, in seconds.
+
+    >>> fault = PassingError.of_status(503, retry_after="7")
+    >>> fault.wait, PassingError.of_status(404, None)  # what is not there will not come
+    (7.0, None)
+    """
 
     def __init__(self, reason: str, wait: float = 0.0):
         super().__init__(reason)
@@ -81,7 +92,7 @@ def patiently(request: Callable[[], T], what: str) -> T:
     ) from None
 
 
-def patient_session(name: str, refusals: dict[int, str]):
+def patient_session(name: str, refusals: dict[int, str]) -> requests.Session:
     """A requests.Session each of whose requests is sent `patiently`, the body included.
 
     Args:
@@ -208,6 +219,13 @@ def write_whole(path: Path, content: bytes) -> None:
 class FailureLog:
     """What failed, why and since when: JSON lines with id, reason and time. The latest line of an id holds,
     and a reason of null says that it has come right. A line cut by a kill is passed over.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     log = FailureLog(Path(folder) / "failures.jsonl")
+    ...     log.write("mp-149", "no density")
+    ...     log.read()
+    {'mp-149': 'no density'}
     """
 
     def __init__(self, path: Path):

@@ -29,6 +29,10 @@ def element_properties() -> np.ndarray:
 
     Group, period, block and series are 0 or 1. Pauling's electronegativity is in units of 4, radii (Slater's,
     or calculated where he has none, and the mean of the ionic ones) of 2 Å, both numbers of 100.
+
+    >>> electronegativity = 4 * element_properties()[:, ELECTRONEGATIVITY]
+    >>> int(electronegativity.argmax()) + 1, round(float(electronegativity.max()), 2)  # fluorine, Pauling's
+    (9, 3.98)
     """
     table = np.zeros((N_ELEMENTS, len(PROPERTIES)), np.float32)
     for z in range(1, N_ELEMENTS + 1):

@@ -12,6 +12,21 @@ checksums     (N, 32) bytes      SHA-256 over the crystal's row of all the other
 From `failures` on all is contiguous and uncompressed, so that it can be mapped: any voxel is one seek away.
 A block before the HDF5 part tells where these arrays lie, and the SHA-256 of every byte outside of them:
 damage is found before it misleads the HDF5 library.
+
+>>> import tempfile
+>>> from crystalnet.data.prototypes import library_crystals
+>>> crystal = library_crystals()[0]
+>>> with tempfile.TemporaryDirectory() as folder:
+...     path = Path(folder) / "one.h5"
+...     lay_out(path, [("train", crystal)], n=14, density_source="promolecule", recipe="")
+...     with Rows(path, "r+b") as rows:
+...         rows.write("cmed", 0, np.ones((14, 14, 14)))  # as float16
+...         rows.sync()
+...         rows.read("cmed", 0)[:2].hex(), read_header(path).arrays["cmed"].row(0)[1], 2 * 14**3
+...         text = crystal_text(crystal).encode()
+...         len(rows.checksum(0, text, b"train")), len(list(checked_rows(path, progress=False)))
+('003c', 5488, 5488)
+(32, 1)
 """
 
 from __future__ import annotations
@@ -26,6 +41,7 @@ from typing import NamedTuple
 
 import h5py
 import numpy as np
+from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
 from crystalnet.data.crystals import Crystal
@@ -104,7 +120,12 @@ def crystal_text(crystal: Crystal) -> str:
 
 
 class Array(NamedTuple):
-    """Where an array lies in the file: offset in bytes, shape and type."""
+    """Where an array lies in the file: offset in bytes, shape and type.
+
+    >>> array = Array(offset=4096, shape=(10, 1024), dtype="<f4")
+    >>> array.row(1), array.end
+    ((8192, 4096), 45056)
+    """
 
     offset: int
     shape: tuple[int, ...]
@@ -191,7 +212,7 @@ class Rows:
             raise ValueError("it is shorter than it says")
         return content
 
-    def write(self, name: str, i: int, values) -> None:
+    def write(self, name: str, i: int, values: ArrayLike) -> None:
         """Row i of an array, converted to the array's type."""
         offset, size = self.arrays[name].row(i)
         content = np.asarray(values, self.arrays[name].dtype).tobytes()

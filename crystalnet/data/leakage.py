@@ -1,4 +1,14 @@
-"""How near two crystals stand: the relations that let a test crystal be answered from its training set."""
+"""How near two crystals stand: the relations that let a test crystal be answered from its training set.
+
+>>> leakage({"train": ["SrTiO3", "NaCl"], "test": ["BaTiO3", "MgO"]})
+{'test': 2, 'same_formula': 0, 'swap_neighbour': 1, 'same_element_set': 0}
+>>> swap_neighbours({"train": ["SrTiO3", "CaTiO3"], "test": ["BaTiO3", "MgO"]})
+array([2, 0])
+>>> sorted(reduced_formula("Na2Cl2"))
+[('Cl', 1), ('Na', 1)]
+>>> sorted((sorted(rest), amount) for rest, amount in swaps(reduced_formula("Fe2O3")))
+[([('Fe', 2)], 3), ([('O', 3)], 2)]
+"""
 
 from __future__ import annotations
 
@@ -111,6 +121,11 @@ def structure_type(crystal: Crystal) -> tuple[str, int, int]:
     The type is computed, whatever the source calls it: finer labels tell apart what a network does not, so
     a type held out under one label would train under another. Mirror images (quartz in 152 and 154) have
     one pattern and count as one type. The type is coarse: it may hold several arrangements.
+
+    >>> from crystalnet.data.prototypes import library_crystals
+    >>> perovskite = next(crystal for crystal in library_crystals() if crystal.formula == "CaTiO3")
+    >>> structure_type(perovskite)
+    ('ABC3', 62, 20)
     """
     amounts = sorted(amount for _, amount in reduced_formula(crystal))
     anonymised = "".join(
@@ -153,6 +168,9 @@ def nearest_by_pattern(
 
     Raises:
         CrystalNetError: no training patterns, or patterns of different lengths.
+
+    >>> nearest_by_pattern(np.array([[1.0, 0, 0], [0, 1.0, 1.0]]), np.array([[0, 1.0, 0]]))
+    (array([1]), array([0.70710678]))
     """
     if len(patterns_train) == 0 or patterns_train.shape[1] != patterns_test.shape[1]:
         raise CrystalNetError(

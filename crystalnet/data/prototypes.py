@@ -12,6 +12,14 @@ The types are those of the AFLOW library of crystallographic prototypes that shi
 Radii are those of pymatgen's DLSVolumePredictor, mined from known structures: r + k times the standard
 deviation of electronegativity over the atoms. The type's cell is scaled by the ratio that these radii predict
 for the new elements and for its own ones; nothing else of it changes.
+
+>>> salt = next(t for t in structure_types("cubic") if t.crystal.formula == "NaCl")
+>>> salt.counts
+array([1, 1])
+>>> fillings = substitutions(salt)  # a row each: an element for either place
+>>> radii = salt.radii(fillings[:3])  # Å
+>>> radii.shape, salt.volume_ratio(radii).shape, salt.packing(radii).shape
+((3, 2), (3,), (3,))
 """
 
 from __future__ import annotations
@@ -91,6 +99,9 @@ def prototype_crystals(
 
     Raises:
         CrystalNetError: there is no type of this crystal system, or n is more than can be made.
+
+    >>> [crystal.formula for crystal in prototype_crystals("cubic", 3)]
+    ['Hg3TeBr4', 'TaN', 'Zr2N3']
     """
     types = structure_types(crystal_system, max_atoms)
     crystals: dict[tuple[str, int], Crystal] = {}
@@ -164,7 +175,12 @@ def substitutions(structure_type: StructureType) -> np.ndarray:
 
 @cache
 def library_crystals() -> tuple[Crystal, ...]:
-    """The AFLOW prototypes as pymatgen ships them, all crystal systems, in standardised primitive cells."""
+    """The AFLOW prototypes as pymatgen ships them, all crystal systems, in standardised primitive cells.
+
+    >>> crystals = library_crystals()
+    >>> len(crystals), crystals[0].structure_type
+    (287, 'HgS AB_hP6_154_a_b')
+    """
     from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY  # reads 288 structures on import
 
     crystals = []

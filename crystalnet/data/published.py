@@ -33,7 +33,15 @@ class Labelled(NamedTuple):
 
 @dataclass(frozen=True)
 class PublishedSplit:
-    """The lists of one crystal system: `lists` of LISTS, each a formula by material_id."""
+    """The lists of one crystal system: `lists` of LISTS, each a formula by material_id.
+
+    >>> lists = dict.fromkeys(LISTS, {}) | {"val": {"mp-22862": "NaCl"}, "test": {"mp-1265": "MgO"}}
+    >>> published = PublishedSplit("cubic", lists)
+    >>> published.counts(), published.formulas()["test"]
+    ({'train_stable': 0, 'train_unstable': 0, 'val': 1, 'test': 1}, ['MgO'])
+    >>> published.label([]).missing[0]
+    Missing(material_id='mp-22862', formula='NaCl', list_name='val')
+    """
 
     crystal_system: str
     lists: dict[str, dict[str, str]]
@@ -82,6 +90,13 @@ def read_id_lists(folder: str | Path, crystal_system: str) -> PublishedSplit:
 
     Raises:
         CrystalNetError: a list that is missing, is not such an object, or shares an id with another.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in LISTS:
+    ...         _ = (Path(folder) / f"cubic_{name}.json").write_text(f'{{"{name}-1": "NaCl"}}')
+    ...     read_id_lists(folder, "cubic").counts()
+    {'train_stable': 1, 'train_unstable': 1, 'val': 1, 'test': 1}
     """
     folder = Path(folder).expanduser()
     lists = {name: _read(folder / f"{crystal_system}_{name}.json") for name in LISTS}

@@ -57,6 +57,11 @@ def split(
 
     Raises:
         CrystalNetError: unknown `how`, impossible fractions, an unknown published split, or an empty set.
+
+    >>> from crystalnet.data.prototypes import prototype_crystals
+    >>> sets, left_out = split(prototype_crystals("cubic", 40), how="random")
+    >>> {name: len(crystals) for name, crystals in sets.items()}, len(left_out)
+    ({'train': 32, 'val': 4, 'test': 4}, 0)
     """
     if how not in RULES:
         raise CrystalNetError(

@@ -32,9 +32,23 @@ class Store:
 
     Raises:
         CrystalNetError: no such file, or one that is not a whole data set.
+
+    >>> import tempfile
+    >>> from crystalnet.data.building import build_store
+    >>> from crystalnet.data.prototypes import library_crystals
+    >>> splits = {"train": library_crystals()[:2], "test": library_crystals()[2:3]}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = build_store(splits, f"{folder}/three.h5", n=14, workers=1, progress=False)
+    ...     Store(store.path).verify(progress=False)
+    ...     store.indices("test"), len(store.crystals), store.failures, len(store.digest)
+    (array([2]), 3, ['', '', ''], 64)
+    >>> store.patterns.shape, store.profiles.shape, store.compositions.shape, store.cmed.dtype
+    ((3, 1024), (3, 768), (3, 118), dtype('float16'))
+    >>> store.densities(np.array([0]), np.array([[0, 1]])).shape
+    (1, 2)
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | Path):
         self.path = Path(path)
         try:
             header = read_header(self.path)

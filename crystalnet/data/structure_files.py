@@ -1,4 +1,17 @@
-"""Crystals from single files: CIF, POSCAR, CHGCAR, and the .npz files that hold a density."""
+"""Crystals from single files: CIF, POSCAR, CHGCAR, and the .npz files that hold a density.
+
+>>> structure_kind(Path("NaCl.cif")), structure_kind(Path("CHGCAR.gz")), structure_kind(Path("notes.md"))
+('cif', 'chgcar', None)
+>>> import tempfile
+>>> from pymatgen.core import Lattice
+>>> cell = Structure.from_spacegroup(225, Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5] * 3])
+>>> with tempfile.TemporaryDirectory() as folder:
+...     path = Path(folder) / "salt.cif"
+...     _ = cell.to(str(path))
+...     crystal, read = read_structure(path), cif_structure(lines_of(path), "salt")
+>>> crystal.material_id, round(read.volume / crystal.atoms.volume)  # the primitive cell is a quarter
+('salt', 4)
+"""
 
 from __future__ import annotations
 

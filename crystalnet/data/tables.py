@@ -52,6 +52,15 @@ def read_crystals(
 
     Raises:
         CrystalNetError: a wrong argument; a single file that can't be used; nothing that can be used.
+
+    >>> import tempfile
+    >>> from pymatgen.core import Lattice, Structure
+    >>> iron = Structure(Lattice.cubic(2.87), ["Fe", "Fe"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = iron.to(f"{folder}/iron.cif", fmt="cif")
+    ...     crystals, left_out = read_crystals(folder, progress=False)
+    >>> crystals[0].material_id, crystals[0].space_group, sum(left_out.values())
+    ('iron', 229, 0)
     """
     path = Path(path).expanduser()
     if crystal_system not in (None, *CRYSTAL_SYSTEMS):

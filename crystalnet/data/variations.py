@@ -59,6 +59,11 @@ def variations(
     Returns:
         The copies in the order of their originals. They carry no split and no density, and are named
         '<original>~1' and so on.
+
+    >>> from crystalnet.data.prototypes import prototype_crystals
+    >>> (copy,) = variations(prototype_crystals("cubic", 1), copies=1)
+    >>> copy.material_id.endswith("~1"), copy.space_group
+    (True, 215)
     """
     taken = {_identity(crystal) for crystal in (*crystals, *held_out)}
     kept = []

@@ -30,7 +30,7 @@ class Fetched(NamedTuple):
 
 def fetch(
     crystal_system: str,
-    folder,
+    folder: str | Path,
     *,
     densities: bool,
     ids: Sequence[str] | None = None,

@@ -50,6 +50,9 @@ def id_value(identifier: str) -> tuple[str, int]:
 
     Raises:
         CrystalNetError: not an id.
+
+    >>> id_value("mp-149"), id_value("mp-ft")  # silicon, in both ways of writing
+    (('mp', 149), ('mp', 149))
     """
     from emmet.core.mpid import AlphaID
 
@@ -186,7 +189,11 @@ class MaterialsProject:
 
 
 def legible(identifier: str) -> str:
-    """An id as mp-api writes it: a number where it may be one."""
+    """An id as mp-api writes it: a number where it may be one.
+
+    >>> legible("mp-ft")
+    'mp-149'
+    """
     from emmet.core.mpid import AlphaID
 
     return AlphaID(identifier).string

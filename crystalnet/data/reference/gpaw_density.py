@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import sys
 from functools import cache
+from typing import Any
 
 import numpy as np
 from scipy.interpolate import CubicSpline
@@ -78,7 +79,7 @@ def valence_density(crystal: dict) -> np.ndarray:
     return np.ascontiguousarray(np.fft.ifftn(coefficients).real) * n**3 / Bohr**3
 
 
-def smooth_part(density, n: int) -> np.ndarray:
+def smooth_part(density: Any, n: int) -> np.ndarray:
     """Fourier coefficients (n, n, n) of GPAW's smooth valence density, cut or padded to n an axis."""
     rho = density.nt_sG[0] - density.nct_G
     coefficients = np.zeros((n, n, n), complex)
@@ -88,7 +89,7 @@ def smooth_part(density, n: int) -> np.ndarray:
     return coefficients
 
 
-def onsite_parts(setup, matrix: np.ndarray, largest: float) -> list:
+def onsite_parts(setup: Any, matrix: np.ndarray, largest: float) -> list:
     """f_lm(q) of the docstring for one atom as functions of q up to `largest`, in the order of lm.
 
     setup, matrix: GPAW's data of the element, and the atom's packed density matrix.
@@ -111,7 +112,9 @@ def onsite_parts(setup, matrix: np.ndarray, largest: float) -> list:
     return [CubicSpline(wavenumbers, part) for part in parts]
 
 
-def transform(f: np.ndarray, r: np.ndarray, weights: np.ndarray, ell: int, wavenumbers) -> np.ndarray:
+def transform(
+    f: np.ndarray, r: np.ndarray, weights: np.ndarray, ell: int, wavenumbers: np.ndarray
+) -> np.ndarray:
     """int f(r) j_l(q r) r^2 dr at each wavenumber q."""
     return spherical_jn(ell, np.outer(wavenumbers, r)) @ (f * r**2 * weights)
 
@@ -132,7 +135,7 @@ def core(symbol: str) -> tuple[np.ndarray, float]:
     return pseudized_valence(symbol)
 
 
-def other_shells(setup) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def other_shells(setup: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Free-atom density that the promolecule counts as valence and GPAW does not, less the reverse; grid."""
     z = ATOMIC_NUMBERS[setup.symbol]
     r, weights = radial_grid(z)
