@@ -5,6 +5,18 @@ r"""What the zero of the circle and the height of the sample do to the angles of
 In Bragg-Brentano geometry a specimen that lies too high or too low shifts every peak by d cos(theta) (Klug &
 Alexander, X-ray Diffraction Procedures, 1974), a wrong zero by z. Both are told from the cell by peaks over
 many angles.
+
+>>> from crystalnet.physics.atoms import Atoms
+>>> nacl = Atoms(2.82 * (1 - np.eye(3)), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Na", "Cl"]))
+>>> true = Observed.of_structure(nacl, wavelength=1.5406)
+>>> moved = np.sin(np.arcsin(true.s * 1.5406) + np.radians(0.06) / 2) / 1.5406  # by 0.06 degrees
+>>> measured = replace(true, s=moved, exact=False)
+>>> straight, cells = indexed(measured, "cubic")
+>>> z, d = shifts(measured, cells[0])
+>>> round(z + d, 2), round(cells[0].a, 2)
+(0.06, 5.64)
+>>> [float(np.abs(x.s - true.s).max().round(5)) for x in (measured, straight, aligned(measured, cells[0]))]
+[0.00033, 7e-05, 7e-05]
 """
 
 from __future__ import annotations

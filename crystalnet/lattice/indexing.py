@@ -9,10 +9,22 @@ with a Gaussian g of sigma, and a share e of peaks that are of something else. S
 every peak, a missing peak nothing by itself, a foreign one a bounded amount, and families compare. The idea,
 to weigh what fits by all that could have, is that of de Wolff (1968), J. Appl. Cryst. 1, 108, and of Smith &
 Snyder (1979), J. Appl. Cryst. 12, 60.
+
+>>> from crystalnet.physics.atoms import Atoms
+>>> nacl = Atoms(2.82 * (1 - np.eye(3)), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Na", "Cl"]))
+>>> peaks = Positions.of(Observed.of_structure(nacl, wavelength=1.5406)).first(N_PEAKS)
+>>> cells = family_cells("cubic", peaks, np.ones(len(peaks.q)), LIMITS["volume"])
+>>> merits = merits_of("cubic", cells, peaks, SCALES)  # centrings F, I and P, scales, cells
+>>> axes("cubic", cells[merits.max((0, 1)).argmax()][None])[0].round(2)  # Å
+array([5.64])
+>>> best = refined("cubic", "F", cells[:1], peaks)
+>>> peaks.lines("cubic", "F", best)[0][0, :4]  # h^2 + k^2 + l^2 of 111, 200, 220, 311
+array([ 3.,  4.,  8., 11.])
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 from typing import NamedTuple
 
@@ -64,12 +76,16 @@ class Positions(NamedTuple):
     def first(self, n: int, scale: float = 1.0) -> Positions:
         return Positions(self.q[:n], self.sigma[:n] * scale, self.shift[:n], self.exact)
 
-    def lines(self, family: str, centring: str, cells: np.ndarray):
+    def lines(
+        self, family: str, centring: str, cells: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """`Lines.nearest` of the cells (K, 3), the third number a zero shift in degrees."""
         return lines_of(family, centring).nearest(cells[:, :2], self.q - cells[:, 2:] * self.shift)
 
 
-def family_cells(family: str, peaks: Positions, strength: np.ndarray, volumes) -> np.ndarray:
+def family_cells(
+    family: str, peaks: Positions, strength: np.ndarray, volumes: tuple[float, float]
+) -> np.ndarray:
     """Different cells (K, 3) of a family, the best first."""
     cells = _inside(family, _trials(family, peaks.q, strength), volumes)
     for n_peaks, most in STAGES:
@@ -117,7 +133,13 @@ def _inside(family: str, cells: np.ndarray, volumes) -> np.ndarray:
     return cells[np.all([(low < x) & (x < high) for x, low, high in limits], 0)]
 
 
-def merits_of(family: str, cells: np.ndarray, peaks: Positions, scales: np.ndarray, types=None) -> np.ndarray:
+def merits_of(
+    family: str,
+    cells: np.ndarray,
+    peaks: Positions,
+    scales: np.ndarray,
+    types: Sequence[str] = (),
+) -> np.ndarray:
     """Figures of merit (centrings, scales, K) of the cells (K, 3), sigma times each of the scales."""
     types = types or CENTRINGS[family]
     merits = np.empty((len(types), len(scales), len(cells)))

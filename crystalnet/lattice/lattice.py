@@ -2,6 +2,15 @@
 
 A crystal's cell and its multiples fit alike where extinctions hide the difference, so that intensities decide
 in the end. `indexing` tells how cells are found and compared.
+
+>>> from crystalnet.physics.atoms import Atoms
+>>> nacl = Atoms(2.82 * (1 - np.eye(3)), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Na", "Cl"]))
+>>> observed = Observed.of_structure(nacl, wavelength=1.5406)
+>>> best = find_cells(observed, "cubic")[0]
+>>> round(best.a, 2), best.convincing, centrings(best, observed)[0]
+(5.64, True, 'F')
+>>> best.lattice.round(2)[0], round(best.volume, 1)
+(array([5.64, 0.  , 0.  ]), 179.4)
 """
 
 from __future__ import annotations
@@ -72,7 +81,10 @@ class Cell(NamedTuple):
 
 
 def find_cells(
-    observed: Observed, family: str | None = None, volume_range=None, most: int = 12
+    observed: Observed,
+    family: str | None = None,
+    volume_range: tuple[float, float] | None = None,
+    most: int = 12,
 ) -> list[Cell]:
     """Cells that explain the positions of peaks, the best first.
 

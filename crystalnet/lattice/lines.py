@@ -8,6 +8,15 @@ r"""Where the powder lines of cubic, hexagonal and tetragonal lattices are, for 
     tetragonal    h^2 + k^2          1 / a^2       1 / c^2
 
 What a centring extinguishes depends on n and l alone, so that (n, l) names a line.
+
+>>> lines = lines_of("cubic", "F")
+>>> lines.n[:6]  # h^2 + k^2 + l^2 of 111, 200, 220, 311, 222, 400
+array([ 3.,  4.,  8., 11., 12., 16.])
+>>> cells = constants("cubic", 5.64, 5.64)[None]
+>>> axes("cubic", cells)[0].round(2), lines.count(cells, q=0.4)
+(array([5.64]), array([5]))
+>>> lines.nearest(cells, np.array([[0.0943]]))[0]  # q = 3 / a^2: the line 111
+array([[3.]])
 """
 
 from __future__ import annotations

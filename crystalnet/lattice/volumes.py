@@ -4,6 +4,14 @@ r"""The volume that atoms take, by element: it changes with the company they are
 
 X is the mean electronegativity (Pauling's) of all the atoms: sodium takes half as much in NaF as in the
 metal. volumes.json holds a, b, c; `python book/volumes.py` fits them to training crystals.
+
+>>> round(usual_volume({"Na": 4, "Cl": 4}))  # Å^3; halite has 179
+207
+>>> fills({"Na": 4, "Cl": 4}, 179.4), fills({"Na": 4, "Cl": 4}, 50.0), fills({None: 8}, 179.4)
+(True, False, True)
+>>> from crystalnet.data.prototypes import prototype_crystals
+>>> fitted(prototype_crystals("cubic", 5)).shape
+(118, 3)
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 import numpy as np
 from pymatgen.analysis.structure_matcher import StructureMatcher
@@ -10,6 +11,7 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from crystalnet.data.crystals import Crystal
 from crystalnet.errors import CrystalNetError
 from crystalnet.lattice.alignment import indexed
+from crystalnet.model.network import DensityNetwork
 from crystalnet.scoring.challenges import Challenge, another, known, observation, remaining
 from crystalnet.solving.catalogue import Catalogue
 from crystalnet.solving.frames import Frames
@@ -21,7 +23,11 @@ TIGHT = {"ltol": 0.05, "stol": 0.1, "angle_tol": 2}  # our choice, beside Struct
 
 
 def solved(
-    crystal: Crystal, challenge: Challenge, catalogue: Catalogue, networks=None, seconds: float = 25.0
+    crystal: Crystal,
+    challenge: Challenge,
+    catalogue: Catalogue,
+    networks: Mapping[str, DensityNetwork] | None = None,
+    seconds: float = 25.0,
 ) -> dict:
     """One crystal, one row: what was found, and whether it is right.
 
@@ -35,6 +41,13 @@ def solved(
         rms_1 (its root mean square displacement, nan if not right), what `ranking.facts` says of the first
         answer (nan without one), origin, found_group, seconds, outcome ('answer', 'no cell', 'no peaks', 'no
         candidate').
+
+    >>> from crystalnet.data.prototypes import prototype_crystals
+    >>> from crystalnet.scoring.challenges import challenge_of
+    >>> crystals = prototype_crystals("cubic", 10)
+    >>> row = solved(crystals[1], challenge_of("exact"), Catalogue(crystals, progress=False))
+    >>> row["outcome"], row["top_1"], row["origin"]
+    ('answer', 1, 'analogue of TaN (proto-cubic-00001)')
     """
     row = {
         "material_id": crystal.material_id,

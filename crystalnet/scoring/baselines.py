@@ -1,12 +1,26 @@
 """What a network must beat: the mean density, and the nearest crystal it was trained on.
 
 Both answer like the network: `predict` gives guesses, `answer` the one deployable density.
+
+>>> import tempfile
+>>> from crystalnet.data.building import build_store
+>>> from crystalnet.data.prototypes import prototype_crystals
+>>> with tempfile.TemporaryDirectory() as folder:
+...     splits = {"train": prototype_crystals("cubic", 3)}
+...     store = build_store(splits, f"{folder}/three.h5", n=14, workers=1, progress=False)
+>>> asked = store.patterns[1], store.compositions[1]
+>>> nearest = NearestNeighbour(store)
+>>> int(nearest.nearest(*asked, n_neighbours=2)[0]), nearest.predict(*asked, n_samples=2).shape
+(1, torch.Size([2, 14, 14, 14]))
+>>> torch.allclose(MeanDensity(store).answer(*asked), torch.tensor(store.cmed).float().mean(0), atol=1e-3)
+True
 """
 
 from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from crystalnet.data.store import Store
 
@@ -24,10 +38,12 @@ class MeanDensity:
             total += store.cmed[row]
         self.mean = torch.from_numpy((total / len(rows)).astype(np.float32))
 
-    def answer(self, pattern, composition, n: int = 50) -> torch.Tensor:
+    def answer(self, pattern: ArrayLike, composition: ArrayLike, n: int = 50) -> torch.Tensor:
         return self.mean
 
-    def predict(self, pattern, composition, n_samples: int = 5, seed: int = 0, n: int = 50) -> torch.Tensor:
+    def predict(
+        self, pattern: ArrayLike, composition: ArrayLike, n_samples: int = 5, seed: int = 0, n: int = 50
+    ) -> torch.Tensor:
         return self.mean[None]
 
 
@@ -47,16 +63,18 @@ class NearestNeighbour:
         self.patterns = _unit(np.sqrt(store.patterns[self.rows]))
         self.compositions = _unit(store.compositions[self.rows])
 
-    def nearest(self, pattern, composition, n_neighbours: int) -> np.ndarray:
+    def nearest(self, pattern: ArrayLike, composition: ArrayLike, n_neighbours: int) -> np.ndarray:
         """Rows of the store, most alike first."""
         likeness = self.patterns @ _unit(np.sqrt(np.asarray(pattern)))
         likeness = likeness + self.compositions @ _unit(np.asarray(composition))
         return self.rows[np.argsort(-likeness, kind="stable")[:n_neighbours]]
 
-    def answer(self, pattern, composition, n: int = 50) -> torch.Tensor:
+    def answer(self, pattern: ArrayLike, composition: ArrayLike, n: int = 50) -> torch.Tensor:
         return self.predict(pattern, composition, 1)[0]
 
-    def predict(self, pattern, composition, n_samples: int = 5, seed: int = 0, n: int = 50) -> torch.Tensor:
+    def predict(
+        self, pattern: ArrayLike, composition: ArrayLike, n_samples: int = 5, seed: int = 0, n: int = 50
+    ) -> torch.Tensor:
         rows = self.nearest(pattern, composition, n_samples)
         return torch.from_numpy(self.store.cmed[rows].astype(np.float32))
 

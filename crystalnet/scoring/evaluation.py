@@ -1,13 +1,29 @@
-"""Every test crystal under both protocols: one row a crystal."""
+"""Every test crystal under both protocols: one row a crystal.
+
+>>> import tempfile
+>>> from crystalnet.data.building import build_store
+>>> from crystalnet.data.prototypes import prototype_crystals
+>>> from crystalnet.scoring.baselines import MeanDensity
+>>> train, test = np.split(np.array(prototype_crystals("cubic", 6)), [4])
+>>> with tempfile.TemporaryDirectory() as folder:
+...     splits = {"train": train, "test": test}
+...     store = build_store(splits, f"{folder}/six.h5", n=14, workers=1, progress=False)
+...     asked = store.compositions, store.indices("test")
+...     table = evaluate(MeanDensity(store), store, *asked, progress=False)
+>>> table.shape, int(summary(table)["crystals"])
+((2, 10), 2)
+"""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import ArrayLike
 from torch import nn
 from tqdm.auto import tqdm
 
@@ -21,8 +37,20 @@ from crystalnet.scoring.protocols import honest_score, paper_score
 CPU = torch.device("cpu")
 
 
+class Predictor(Protocol):
+    """What can be scored: a network, or a baseline. `reads` is the view of a pattern that it takes."""
+
+    reads: str
+
+    def answer(self, pattern: ArrayLike, composition: ArrayLike, n: int = 50) -> torch.Tensor: ...
+
+    def predict(
+        self, pattern: ArrayLike, composition: ArrayLike, n_samples: int = 5, seed: int = 0, n: int = 50
+    ) -> torch.Tensor: ...
+
+
 def evaluate(
-    predictor,
+    predictor: Predictor,
     store: Store,
     compositions: np.ndarray,
     rows: np.ndarray,
@@ -38,9 +66,7 @@ def evaluate(
     """Score a network or baseline on crystals `rows` of the store.
 
     Args:
-        predictor: has `answer(pattern, composition, n)` and
-            `predict(pattern, composition, n_samples, seed, n)`; `reads` names the view of a pattern in the
-            store that it takes.
+        predictor: a network or a baseline.
         compositions: (N, 118), what it may know of each composition.
         density_files: by material_id, to take the truth from instead of the store.
         mixed_precision: the predictor multiplies in bfloat16; the scores are float32 in any case.

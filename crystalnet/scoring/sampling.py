@@ -1,8 +1,16 @@
-"""Codes drawn from a latent distribution, and the straight line between two of them."""
+"""Codes drawn from a latent distribution, and the straight line between two of them.
+
+>>> latent = Latent(torch.zeros(1, 4), torch.ones(1, 4))
+>>> torch.equal(sample(latent, seed=1), sample(latent, seed=1)), sample(latent, seed=1, noise=0.0)
+(True, tensor([[0., 0., 0., 0.]]))
+>>> walk(latent, first=1, second=2, t=[0.0, 0.5, 1.0]).shape
+torch.Size([3, 4])
+"""
 
 from __future__ import annotations
 
 import torch
+from numpy.typing import ArrayLike
 
 from crystalnet.model.encoders import Latent
 
@@ -15,7 +23,7 @@ def sample(latent: Latent, seed: int, noise: float = 1.0) -> torch.Tensor:
     return Latent(latent.mu, noise * latent.sigma).sample(torch.Generator().manual_seed(seed))
 
 
-def walk(latent: Latent, first: int, second: int, t, noise: float = 1.0) -> torch.Tensor:
+def walk(latent: Latent, first: int, second: int, t: float | ArrayLike, noise: float = 1.0) -> torch.Tensor:
     """(1 - t) z_first + t z_second for each t, (T, n_latent): from one sample of a crystal to another.
 
     Args:
