@@ -6,6 +6,7 @@ Every number is read off the network's record (see `records`).
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import yaml
@@ -15,6 +16,9 @@ from crystalnet.model import networks
 from crystalnet.model.encoders import N_ELEMENTS
 from crystalnet.physics.diffraction import MO_K_ALPHA
 from crystalnet.scoring.evaluation import summary
+
+if TYPE_CHECKING:
+    from crystalnet.runs.records import Record
 
 CELLS = {  # params.data.cell
     "given": "the primitive cell in the setting that {source} gives",
@@ -39,12 +43,12 @@ INPUTS = {  # what it reads of a powder pattern
 OTHER_SOURCE = "The training structures are under the licence of their source."
 
 
-def model_card(name: str, record) -> str:
+def model_card(name: str, record: Record) -> str:
     """The card of a network, Markdown.
 
     Args:
         name: what `crystalnet.load` knows it by.
-        record: a `records.Record`; read are system, profile, manifest, scores, scores_dft and provenance().
+        record: read are system, profile, manifest, scores, scores_dft and provenance().
     """
     manifest = record.manifest
     training = manifest["history.csv"]

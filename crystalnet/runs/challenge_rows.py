@@ -17,7 +17,10 @@ from crystalnet.scoring.challenges import CHALLENGES, challenge_of
 
 
 def publish_challenges(
-    run: Solvings, names: Iterable[str] = (), splits: Iterable[str] = ("val", "test"), folder=None
+    run: Solvings,
+    names: Iterable[str] = (),
+    splits: Iterable[str] = ("val", "test"),
+    folder: str | Path | None = None,
 ) -> Path:
     """Keep the rows of challenges in the repository: book/solved/<profile>.csv and .json.
 
@@ -48,7 +51,7 @@ def _case(rows: pd.DataFrame) -> pd.Series:
     return rows["split"] + ", " + rows["system"] + ", " + rows["challenge"]
 
 
-def read_challenges(folder=None) -> tuple[pd.DataFrame, dict]:
+def read_challenges(folder: str | Path | None = None) -> tuple[pd.DataFrame, dict]:
     """All rows that are kept, of every profile, and what made them.
 
     Raises:

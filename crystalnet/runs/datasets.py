@@ -35,7 +35,7 @@ ASIDE = {"crystal_systems", "compare_densities", "connections", "keep_chgcar", "
 class DataSets(Results):
     """The data of a run, made on demand and kept."""
 
-    def __init__(self, params: Params, folder=None, progress: bool = True):
+    def __init__(self, params: Params, folder: str | Path | None = None, progress: bool = True):
         super().__init__(params, folder, progress)
         self._cleaned: dict[str, Cleaned] = {}
         self._stores: dict[str, Store] = {}

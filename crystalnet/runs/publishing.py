@@ -42,7 +42,7 @@ ASIDE = {"training": {"precision", *NO_NUMBERS}}  # that may differ within a rec
 DIGITS = "%.5g"  # our choice: finer than a score means, at half the size
 
 
-def publish(run: Run, folder=None, only_missing: bool = False) -> list[Path]:
+def publish(run: Run, folder: str | Path | None = None, only_missing: bool = False) -> list[Path]:
     """Make everything of a run and keep it; the folders of the records, one a crystal system.
 
     One that was broken off goes on where it was; a record stays as it is until the new one is whole.

@@ -83,7 +83,7 @@ class Record:
     gallery: dict[str, np.ndarray] | None = None
 
     @classmethod
-    def read(cls, folder) -> Record:
+    def read(cls, folder: str | Path) -> Record:
         """The record in a folder.
 
         Raises:
@@ -136,7 +136,7 @@ class Record:
         )
 
 
-def records(folder=None) -> list[Record]:
+def records(folder: str | Path | None = None) -> list[Record]:
     """All records of a folder of profiles, by default book/results, sorted by profile and system."""
     folder = Path(folder) if folder else repository_root() / "book" / "results"
     return [Record.read(place) for place in sorted(folder.glob("[!.]*/[!.]*/"))]  # a dot: being written

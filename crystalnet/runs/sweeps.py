@@ -47,7 +47,10 @@ def combinations(profiles: Iterable[str], vary: Iterable[str] = ()) -> dict[str,
 
 
 def sweep(
-    settings: Mapping[str, Params], folder=None, workers: int = 1, scheduler: str | None = None
+    settings: Mapping[str, Params],
+    folder: str | Path | None = None,
+    workers: int = 1,
+    scheduler: str | None = None,
 ) -> pd.DataFrame:
     """Table 1 of many runs: a row a run, crystal system and predictor.
 

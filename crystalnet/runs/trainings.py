@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple, Self
 
 import pandas as pd
@@ -34,7 +36,7 @@ class Trained(NamedTuple):
 class Trainings(DataSets):
     """The networks of a run, each trained when it is asked for and kept."""
 
-    def __init__(self, params: Params, folder=None, progress: bool = True):
+    def __init__(self, params: Params, folder: str | Path | None = None, progress: bool = True):
         super().__init__(params, folder, progress)
         self._varied: dict[str, Self] = {}
 
@@ -128,7 +130,7 @@ class Trainings(DataSets):
         return self._varied[name]
 
     @contextmanager
-    def share_of_cores(self):
+    def share_of_cores(self) -> Iterator[None]:
         """Fixed number of threads, since the order of summation, and with it the last bit, depends on it."""
         before = torch.get_num_threads()
         torch.set_num_threads(max(1, n_cores() // self.params.training.networks_at_once))

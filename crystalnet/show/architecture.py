@@ -1,4 +1,11 @@
-"""The network's own drawing: every layer from a forward pass, every count from the live parameters."""
+"""The network's own drawing: every layer from a forward pass, every count from the live parameters.
+
+>>> small = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
+>>> n_parameters(small)  # (4 + 1) 8 + (8 + 1) 1
+49
+>>> layers(small, (torch.zeros(2, 4),))["kind"].tolist()
+['Linear', 'ReLU', 'Linear']
+"""
 
 from __future__ import annotations
 

@@ -19,6 +19,10 @@ def atoms_in_cell(atoms: Atoms, title: str = "") -> go.Figure:
     """Atoms as marked spots, a colour an element, in the edges of their cell.
 
     An atom on a face, an edge or a corner of the cell is drawn at all of its places there.
+
+    >>> nacl = Atoms(2.82 * (1 - np.eye(3)), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Na", "Cl"]))
+    >>> len(atoms_in_cell(nacl).data)  # both elements in one trace, the edges
+    2
     """
     images = np.mod(atoms.frac_coords, 1)[:, None] + np.concatenate([CORNERS, -CORNERS[1:]])  # (A, 15, 3)
     which, image = np.nonzero(((images > -NEAR_FACE) & (images < 1 + NEAR_FACE)).all(-1))

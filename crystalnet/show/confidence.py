@@ -2,6 +2,15 @@
 
 Scores are DataFrames as `Run.validation` and `Run.evaluation` give them; read are `agreement` and
 `honest_ssim`.
+
+>>> ssim = np.linspace(0.1, 1, 40)
+>>> table = reliability(expected=ssim, ssim=ssim - 0.05)
+>>> table["n"].tolist(), (table["expected"] - table["true"]).round(3).unique()
+([8, 8, 8, 8, 8], array([0.05]))
+>>> scores = pd.DataFrame({"formula": "NaCl", "agreement": ssim, "expected": ssim, "honest_ssim": ssim})
+>>> figures = calibration_scatter(scores, scores, Confidence.fit(ssim, ssim)), risk_coverage_curves(scores)
+>>> [type(figure).__name__ for figure in figures]
+['Figure', 'Figure']
 """
 
 from __future__ import annotations
@@ -9,6 +18,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
 from crystalnet.model.confidence import Confidence, risk_coverage
@@ -17,7 +27,7 @@ from crystalnet.show.style import BLUE, GREEN, INK, ORANGE, styled
 BINS = 5  # of crystals, equally many in each, our choice
 
 
-def reliability(expected, ssim, n_bins: int = BINS) -> pd.DataFrame:
+def reliability(expected: ArrayLike, ssim: ArrayLike, n_bins: int = BINS) -> pd.DataFrame:
     """Crystals in the order of their expected SSIM, in bins of equal size: what came true.
 
     Args:

@@ -1,4 +1,17 @@
-"""How training went and how the answers score."""
+"""How training went and how the answers score.
+
+>>> history = pd.DataFrame({"epoch": [1, 2], "loss": [2.0, 1.0], "reconstruction": [1.5, 0.8],
+...                         "kl": [0.5, 0.2], "learning_rate": [1e-3, 1e-3], "val_ssim": [0.5, 0.7]})
+>>> len(training_curves(history).data), len(curves_together({"one": history, "two": history}).data)
+(6, 8)
+>>> rows = [{"protocol": p, "ssim": s} for p in ("paper", "honest") for s in (0.7, 0.8, 0.9)]
+>>> [violin.name for violin in score_distribution(rows).data]
+['paper (n = 3)', 'honest (n = 3)']
+>>> groups = pd.DataFrame({"space_group": [221, 225], "n": [3, 5], "ssim": [0.8, 0.9]})
+>>> bars = pd.DataFrame({"ablation": ["none", "no ratios"], "ssim": [0.9, 0.8], "psnr": [30.0, 27.0]})
+>>> len(space_group_bars(groups).data), len(ablation_bars(bars).data)
+(1, 2)
+"""
 
 from __future__ import annotations
 
@@ -81,7 +94,7 @@ def curves_together(histories: dict[str, pd.DataFrame], title: str = "") -> go.F
     return styled(figure, 520, title, legend=True)
 
 
-def score_distribution(rows, score: str = "ssim", title: str = "") -> go.Figure:
+def score_distribution(rows: pd.DataFrame | list[dict], score: str = "ssim", title: str = "") -> go.Figure:
     """A violin of every crystal's score for each protocol, with its quartiles and mean.
 
     Args:

@@ -1,9 +1,26 @@
-"""One density, or a few side by side: isosurfaces to turn by hand, and slices."""
+"""One density, or a few side by side: isosurfaces to turn by hand, and slices.
+
+>>> x = np.arange(8) / 8
+>>> cmed = np.add.outer(np.add.outer(np.cos(2 * np.pi * x), np.cos(2 * np.pi * x)), np.cos(2 * np.pi * x))
+>>> [type(trace).__name__ for trace in isosurface(checked(cmed), stride=1).data]
+['Mesh3d', 'Mesh3d', 'Scatter3d']
+>>> len(isosurfaces({"one": cmed, "two": cmed}).data), len(slices(cmed, cmed).data)
+(6, 9)
+>>> vertices, triangles = surface_mesh(cmed, default_levels(cmed)[0])
+>>> bool((0 <= vertices).all() and (vertices <= 1).all()), triangles.shape[1]
+(True, 3)
+>>> mesh = mesh_trace(vertices, triangles, 4 * np.eye(3), style=("red", 1.0), name="a surface")
+>>> len(surface_traces(cmed, default_levels(cmed))), type(cell_edges(4 * np.eye(3))).__name__
+(2, 'Scatter3d')
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 from skimage.measure import marching_cubes
 
@@ -17,6 +34,7 @@ from crystalnet.show.style import (
     surface_colours,
 )
 
+Levels = float | Sequence[float] | None
 VOLUME_SHARES = (0.20, 0.04)
 """Default levels: the surfaces that enclose the densest 20 % and 4 % of the cell's volume (our choice)."""
 
@@ -30,7 +48,7 @@ def default_levels(cmed: np.ndarray) -> tuple[float, ...]:
     return tuple(float(level) for level in np.quantile(cmed, 1 - np.array(VOLUME_SHARES)))
 
 
-def checked(cmed) -> np.ndarray:
+def checked(cmed: ArrayLike) -> np.ndarray:
     """The density as an array. Raises CrystalNetError unless it is (n, n, n), n > 2, and finite."""
     cmed = np.asarray(cmed)
     if cmed.ndim != 3 or min(cmed.shape) < 3:
@@ -66,7 +84,13 @@ def surface_mesh(cmed: np.ndarray, level: float, stride: int = 1) -> tuple[np.nd
     return frac_coords.astype(np.float32), triangles.astype(np.uint16 if len(vertices) < 2**16 else np.int32)
 
 
-def isosurface(cmed, level=None, lattice=None, title: str = "", stride: int = 2) -> go.Figure:
+def isosurface(
+    cmed: ArrayLike,
+    level: Levels = None,
+    lattice: ArrayLike | None = None,
+    title: str = "",
+    stride: int = 2,
+) -> go.Figure:
     """Nested isosurfaces of a density that the reader can turn.
 
     Args:
@@ -78,7 +102,9 @@ def isosurface(cmed, level=None, lattice=None, title: str = "", stride: int = 2)
     return isosurfaces({title: cmed}, level, lattice, stride)
 
 
-def isosurfaces(cmeds: dict[str, np.ndarray], level=None, lattice=None, stride: int = 2) -> go.Figure:
+def isosurfaces(
+    cmeds: dict[str, ArrayLike], level: Levels = None, lattice: ArrayLike | None = None, stride: int = 2
+) -> go.Figure:
     """Densities side by side, {title: cmed}; see `isosurface`. Default levels are the first density's.
 
     Every panel takes one of the some sixteen WebGL contexts that a page has: more than four densities are
@@ -100,7 +126,9 @@ def isosurfaces(cmeds: dict[str, np.ndarray], level=None, lattice=None, stride: 
     return styled(figure, 380, margin={"l": 0, "r": 0, "t": 28 if any(cmeds) else 0, "b": 0})
 
 
-def surface_traces(cmed, levels, lattice=None, stride: int = 2) -> list[go.Mesh3d]:
+def surface_traces(
+    cmed: np.ndarray, levels: Sequence[float], lattice: ArrayLike | None = None, stride: int = 2
+) -> list[go.Mesh3d]:
     """One mesh a level, innermost first: plotly draws see-through surfaces in this order."""
     surfaces = list(zip(levels, surface_colours(len(levels)), strict=True))
     return [
@@ -109,7 +137,14 @@ def surface_traces(cmed, levels, lattice=None, stride: int = 2) -> list[go.Mesh3
     ]
 
 
-def mesh_trace(vertices, triangles, lattice, *, style: tuple[str, float], name: str) -> go.Mesh3d:
+def mesh_trace(
+    vertices: np.ndarray,
+    triangles: np.ndarray,
+    lattice: ArrayLike | None,
+    *,
+    style: tuple[str, float],
+    name: str,
+) -> go.Mesh3d:
     """A surface given in fractional coordinates, drawn in the lattice or in the unit cube.
 
     Args:
@@ -126,7 +161,7 @@ def mesh_trace(vertices, triangles, lattice, *, style: tuple[str, float], name: 
     )  # fmt: skip
 
 
-def cell_edges(lattice=None) -> go.Scatter3d:
+def cell_edges(lattice: ArrayLike | None = None) -> go.Scatter3d:
     """The cell's twelve edges, and the names of its axes."""
     gap = np.full(3, np.nan)
     path = np.concatenate([[CORNERS[i], CORNERS[j], gap] for i, j in EDGES])
@@ -138,7 +173,12 @@ def cell_edges(lattice=None) -> go.Scatter3d:
     )  # fmt: skip
 
 
-def slices(cmed, compare=None, labels=("truth", "prediction"), position: float = 0.5) -> go.Figure:
+def slices(
+    cmed: ArrayLike,
+    compare: ArrayLike | None = None,
+    labels: tuple[str, str] = ("truth", "prediction"),
+    position: float = 0.5,
+) -> go.Figure:
     """Three orthogonal slices through a density; with `compare`, its own and the difference below.
 
     Args:

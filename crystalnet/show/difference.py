@@ -27,6 +27,11 @@ def difference_isosurfaces(
 
     Raises:
         CrystalNetError: no crystals, or two densities on different grids.
+
+    >>> rho = np.random.default_rng(0).random((2, 8, 8, 8))
+    >>> figure = difference_isosurfaces({"two guesses": (rho[0], rho[1], 4 * np.eye(3))})
+    >>> sorted({trace.name for trace in figure.data if trace.name})
+    ['more in first', 'more in second']
     """
     if not crystals:
         raise CrystalNetError(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
 from crystalnet.show.densities import CORNERS, EDGES, checked, default_levels
@@ -48,7 +51,9 @@ def gallery(rows: list[dict]) -> go.Figure:
     return styled(figure, 40 + lines * (PICTURE_HEIGHT + STRIP_HEIGHT + 16), margin_t=28)
 
 
-def multi_view(truth, predictions, title: str = "", labels=None) -> go.Figure:
+def multi_view(
+    truth: ArrayLike, predictions: ArrayLike, title: str = "", labels: Sequence[str] | None = None
+) -> go.Figure:
     """The truth and sampled predictions from three camera angles, in the manner of the paper's Fig. 2.
 
     Args:
@@ -96,7 +101,13 @@ def panels(pictures: dict[str, np.ndarray], scores: pd.DataFrame) -> list[dict]:
     return shown
 
 
-def add_picture(figure: go.Figure, cmed, levels, view: tuple[float, float], panel: tuple[int, int]) -> None:
+def add_picture(
+    figure: go.Figure,
+    cmed: np.ndarray,
+    levels: tuple[float, ...],
+    view: tuple[float, float],
+    panel: tuple[int, int],
+) -> None:
     """Put the picture of a density, and its cell's edges, into one panel, (row, column), of a figure."""
     row, col = panel
     figure.add_trace(go.Image(source=picture(checked(cmed), levels, view), hoverinfo="skip"), row, col)

@@ -1,4 +1,12 @@
-"""Which modules of the package some code imports, as links to their source in the built book."""
+"""Which modules of the package some code imports, as links to their source in the built book.
+
+>>> modules_of("from crystalnet.physics.atoms import Atoms")
+['crystalnet.physics.atoms']
+>>> first_line("crystalnet.physics.atoms")
+'Atoms in a periodic cell, as the bare arrays that physics needs.'
+>>> linked("crystalnet.physics.atoms")
+'<a href="_sources/crystalnet/physics/atoms.py">crystalnet.physics.atoms</a>'
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,19 @@
-"""Powder patterns: as sticks, as strips, and one over another. All angles are two_theta in degrees."""
+"""Powder patterns: as sticks, as strips, and one over another. All angles are two_theta in degrees.
+
+>>> len(powder_sticks([27.4, 31.7], [10.0, 100.0]).data)
+1
+>>> bins = {"a pattern": np.ones(1024), "another": np.ones(1024)}
+>>> pattern_strip(bins).data[0].z.shape, len(pattern_overlay(bins).data)
+((2, 256), 2)
+>>> type(strip_trace(list(bins.values()), list(bins))).__name__
+'Heatmap'
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import ArrayLike
 
 from crystalnet.errors import Code, CrystalNetError
 from crystalnet.show.style import BLUE, styled
@@ -18,7 +28,7 @@ ANGLES = {
 }
 
 
-def powder_sticks(two_theta, intensity, title: str = "") -> go.Figure:
+def powder_sticks(two_theta: ArrayLike, intensity: ArrayLike, title: str = "") -> go.Figure:
     """Peaks as sticks: two_theta (P,) and intensity (P,), any scale."""
     two_theta, intensity = np.asarray(two_theta, np.float32), np.asarray(intensity, np.float32)
     gap = np.full_like(two_theta, np.nan)

@@ -18,6 +18,11 @@ def placeholder(densities: dict, caption: str) -> HTML:
     Args:
         densities: (n, n, n) each, e/Å^3.
         caption: plain text.
+
+    >>> import numpy as np
+    >>> html = placeholder({"truth": np.random.default_rng(0).random((8, 8, 8))}, "What the page explores.")
+    >>> "data:image/png" in html.data
+    True
     """
     levels = default_levels(checked(next(iter(densities.values()))))
     pictures = "".join(

@@ -2,6 +2,13 @@
 
 A gallery of twelve interactive surfaces would need twelve WebGL contexts, and a browser gives a page about
 sixteen before it drops the oldest. Pictures weigh little, print, and need no WebGL.
+
+>>> camera(azimuth=0.0, elevation=0.0).round(2)[2] + 0.0  # the viewer stands along x
+array([1., 0., 0.])
+>>> project(np.array([0.5, 0.5, 0.5]), 30.0, 20.0).round(1)  # the middle of the cell
+array([119.5, 119.5,   0. ])
+>>> picture(np.random.default_rng(0).random((8, 8, 8)), (0.5, 0.9))[:22]
+'data:image/png;base64,'
 """
 
 from __future__ import annotations

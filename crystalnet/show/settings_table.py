@@ -1,4 +1,10 @@
-"""The typed settings as a table to look things up in: name, type, default, meaning, source."""
+"""The typed settings as a table to look things up in: name, type, default, meaning, source.
+
+>>> values_of(FilmParams, "field"), type_name(int | None)
+('film', 'whole number or null')
+>>> settings_table(Params.load("quick")).index[0]
+'profile'
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,19 @@
-"""The spectral network in figures: what a basis can hold, profiles side by side, progress against cost."""
+"""The spectral network in figures: what a basis can hold, profiles side by side, progress against cost.
+
+>>> figure = basis_curves([0.5, 0.2, 0.1], {"test": pd.Series([0.6, 0.9], index=[1, 3])})
+>>> len(figure.data), len(profile_overlay({"a": np.ones(N_LOG_BINS), "b": np.ones(N_LOG_BINS)}).data)
+(2, 2)
+>>> history = pd.DataFrame({"core_seconds": [10.0, 20.0], "val_ssim": [0.5, 0.7]})
+>>> ssim_against_seconds({"spectral": history}).data[0].name
+'spectral'
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
 from crystalnet.errors import Code, CrystalNetError
@@ -15,7 +24,7 @@ NEGLIGIBLE = 1e-8  # share of variance below which float32 sees noise alone, our
 D_TICKS = (10, 7, 5, 4, 3, 2.5, 2, 1.5, 1.2, 1, 0.8, 0.7, 0.6, 0.5, 0.4)  # Å
 
 
-def basis_curves(left_out, rebuilt: dict[str, pd.Series], title: str = "") -> go.Figure:
+def basis_curves(left_out: ArrayLike, rebuilt: dict[str, pd.Series], title: str = "") -> go.Figure:
     """What the first k functions of a basis miss, and how like the originals densities made of them are.
 
     Args:

@@ -2,9 +2,16 @@
 
 Figures take the width they are given, so that they fit a phone; text is a grey that reads on light and dark
 pages alike.
+
+>>> [opacity for _, opacity in surface_colours(3)]
+[0.4, 0.4, 1.0]
+>>> still(styled(go.Figure(), height=200, title="A figure")).layout.height
+200
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -63,7 +70,7 @@ def surface_colours(n: int) -> list[tuple[str, float]]:
     return [*[(SKY, 0.4)] * (n - 1), (ORANGE, 1.0)]
 
 
-def styled(figure: go.Figure, height: int, title: str = "", legend: bool = False, **layout) -> go.Figure:
+def styled(figure: go.Figure, height: int, title: str = "", legend: bool = False, **layout: Any) -> go.Figure:
     """Give a figure the common look, its height in pixels and a short title; returns the same figure.
 
     legend: leave a line for one between title and panels.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
 from crystalnet.show.densities import CAMERA, VOLUME_SHARES, cell_edges, checked, surface_traces
@@ -12,7 +13,7 @@ from crystalnet.show.style import LINE, SEQUENTIAL, styled
 STEP_MILLISECONDS = 400
 
 
-def latent_walk(densities, labels: list[str], stride: int = 2, position: float = 0.5) -> go.Figure:
+def latent_walk(densities: ArrayLike, labels: list[str], stride: int = 2, position: float = 0.5) -> go.Figure:
     """Isosurface and slice (z = position) of each step of a walk, with a slider and a play button.
 
     Args:
@@ -20,6 +21,10 @@ def latent_walk(densities, labels: list[str], stride: int = 2, position: float =
         labels: K short names of the steps.
         stride: draw every stride-th voxel.
         position: fractional coordinate of the slice.
+
+    >>> steps = np.random.default_rng(0).random((3, 8, 8, 8))
+    >>> len(latent_walk(steps, ["first", "half-way", "second"]).frames)
+    3
     """
     densities = [checked(cmed) for cmed in densities]
     level = float(np.quantile(densities, 1 - VOLUME_SHARES[-1]))

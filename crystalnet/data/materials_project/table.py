@@ -18,7 +18,12 @@ CELL = ("lattice", "species", "frac_coords")
 
 
 def fetch_table(
-    splits: Iterable[PublishedSplit], path, folder, *, progress: bool = True, endpoint: str | None = None
+    splits: Iterable[PublishedSplit],
+    path: str | Path,
+    folder: str | Path,
+    *,
+    progress: bool = True,
+    endpoint: str | None = None,
 ) -> dict[str, str]:
     """Write the listed crystals, as the Materials Project has them now, as JSON lines for `read_crystals`.
 

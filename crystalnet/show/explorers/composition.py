@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
@@ -47,7 +47,12 @@ class CompositionExplorer(Explorer):
     ratios = Dial("Whether it is told how much of each.")
     surface = Dial("Per cent of the cell within the outer surface; the inner one holds a fifth of it.")
 
-    def __init__(self, models: DensityNetwork | Mapping[str, DensityNetwork], store: Store, rows=None):
+    def __init__(
+        self,
+        models: DensityNetwork | Mapping[str, DensityNetwork],
+        store: Store,
+        rows: Sequence[int] | None = None,
+    ):
         self._models = dict(models) if isinstance(models, Mapping) else {"baseline": models}
         if "baseline" not in self._models:
             raise CrystalNetError(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from numbers import Real
+from typing import Any
 
 from ipywidgets import (
     BoundedIntText,
@@ -23,7 +25,7 @@ NARROW, BROAD = "260px", "520px"
 FEW = 8  # choices that a message names
 
 
-def slider(label: str, value: float, low: float, high: float, step: float, **more) -> FloatSlider:
+def slider(label: str, value: float, low: float, high: float, step: float, **more: Any) -> FloatSlider:
     """A number within bounds; it is told when the hand rests, since figures do not follow faster."""
     more = {"continuous_update": False, "layout": _layout(NARROW)} | more
     return FloatSlider(value, min=low, max=high, step=step, description=label, **more)
@@ -34,7 +36,7 @@ def whole(label: str, value: int, low: int = 0, high: int = 2**31) -> BoundedInt
     return BoundedIntText(value, low, high, description=label, layout=_layout(NARROW))
 
 
-def choice(label: str, options, width: str = NARROW) -> Dropdown:
+def choice(label: str, options: Iterable, width: str = NARROW) -> Dropdown:
     """One of several values, or of pairs (name, value)."""
     return Dropdown(options=options, description=label, layout=_layout(width))
 
@@ -67,7 +69,7 @@ class Checks(HBox):
         super().__init__(layout={"flex_flow": "row wrap"})
         self.observe(self._show, "value")
 
-    def offer(self, options) -> None:
+    def offer(self, options: Iterable[str]) -> None:
         """Other options, all checked."""
         self.options = tuple(options)
         self.children = [switch(option) for option in self.options]
@@ -86,7 +88,7 @@ class Checks(HBox):
         self._showing = False
 
 
-def refuse(control: DOMWidget, value) -> None:
+def refuse(control: DOMWidget, value: Any) -> None:
     """Raise CrystalNetError for a value that a control does not offer: widgets clip it, or take it."""
     label = control.description
     if hasattr(control, "min"):

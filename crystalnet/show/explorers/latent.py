@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -82,7 +83,13 @@ class LatentExplorer(Explorer):
     surface = Dial("Per cent of the cell within the outer surface; the inner one holds a fifth of it.")
     position = Dial("Fractional coordinate of the slices, 0 to 1.")
 
-    def __init__(self, model: DensityNetwork, store: Store, rows=None, compositions=None):
+    def __init__(
+        self,
+        model: DensityNetwork,
+        store: Store,
+        rows: Sequence[int] | None = None,
+        compositions: np.ndarray | None = None,
+    ):
         self._model, self._crystals = model, StoredCrystals(store, rows)
         self._compositions = store.compositions if compositions is None else compositions
         self._read, self._subject = None, None

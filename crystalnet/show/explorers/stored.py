@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from crystalnet.data.crystals import Crystal
@@ -26,7 +28,7 @@ class StoredCrystals:
         CrystalNetError: no crystals to choose from.
     """
 
-    def __init__(self, store: Store, rows=None):
+    def __init__(self, store: Store, rows: Sequence[int] | None = None):
         rows = store.indices("test") if rows is None else np.asarray(rows)
         if not len(rows):
             raise CrystalNetError(
