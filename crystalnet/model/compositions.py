@@ -19,6 +19,11 @@ class CompositionFeatures(nn.Module):
     'fractions': the fractions alone. 'properties': beside them the mean and spread of the elements'
     properties, and fraction and properties of each element in turn, the scarcest first and the more
     electropositive of two that are equally scarce: elements in like roles meet in like places, Na with K.
+
+    >>> features = CompositionFeatures()
+    >>> features.fit(torch.eye(118))
+    >>> features(torch.eye(118)[:2]).shape == (2, features.n_out)
+    True
     """
 
     def __init__(self, elements: str = "properties"):

@@ -2,6 +2,15 @@
 
 A network that is sure of a crystal gives nearly the same density for every draw from its latent distribution.
 What an agreement is worth is learned from validation crystals, whose truth is known.
+
+>>> answer = torch.rand(8, 8, 8, generator=torch.Generator().manual_seed(0))
+>>> agreement(answer, answer.expand(3, 8, 8, 8))
+1.0
+>>> confidence = Confidence.fit(np.linspace(0, 1, 20), np.linspace(0.2, 0.9, 20))
+>>> round(confidence.expected(0.5), 2)
+0.55
+>>> risk_coverage(ssim=[0.9, 0.5], score=[2.0, 1.0])[1]  # the surest alone, both
+array([0.9, 0.7])
 """
 
 from __future__ import annotations
@@ -11,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from scipy.optimize import isotonic_regression
 
 from crystalnet.errors import Code, CrystalNetError
@@ -35,7 +45,7 @@ class Confidence(NamedTuple):
     ssim: tuple[float, ...]
 
     @classmethod
-    def fit(cls, agreement, ssim) -> Confidence:
+    def fit(cls, agreement: ArrayLike, ssim: ArrayLike) -> Confidence:
         """Isotonic regression (Barlow & Brunk 1972) of SSIM (N,) on agreement (N,) of validation crystals.
 
         Raises:
@@ -56,13 +66,13 @@ class Confidence(NamedTuple):
         corners = zip(centres, levels.x[edges[:-1]], strict=True)
         return cls(*(tuple(round(float(value), 5) for value in part) for part in zip(*corners, strict=True)))
 
-    def expected(self, agreement):
+    def expected(self, agreement: ArrayLike) -> float | np.ndarray:
         """Expected SSIM at an agreement, or at each of several."""
         value = np.interp(agreement, self.agreement, self.ssim)
         return float(value) if np.ndim(value) == 0 else value
 
 
-def risk_coverage(ssim, score) -> tuple[np.ndarray, np.ndarray]:
+def risk_coverage(ssim: ArrayLike, score: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """What is gained by answering the surest first: shares of crystals answered, and their mean SSIM, (N,).
 
     Args:

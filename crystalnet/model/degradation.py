@@ -8,6 +8,14 @@ diffractometer and a search for peaks take away.
 - the zero of the angles is off.
 
 The ranges are our choice: what laboratories meet.
+
+>>> peaks = torch.tensor([300.5, 500.5]), torch.tensor([1.0, 0.5])  # places in bins, heights
+>>> profiles = smeared(torch.zeros(2, dtype=int), *peaks, 1)
+>>> which, place, area = found_peaks(profiles, crystallite=1000.0)  # Å
+>>> place.round(decimals=1), area.round(decimals=1)
+(tensor([300.5000, 500.5000]), tensor([1.0000, 0.5000]))
+>>> degraded(profiles, share=1.0, generator=torch.Generator().manual_seed(0)).shape
+torch.Size([1, 768])
 """
 
 from __future__ import annotations

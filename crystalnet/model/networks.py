@@ -15,6 +15,10 @@ def build(settings: dict) -> DensityNetwork:
     Raises:
         TypeError: a setting that this kind does not have.
         ValueError: no such kind.
+
+    >>> network = build({"field": "spectral", "width": 8, "hidden": 16, "n_components": 6, "radius": 3})
+    >>> network.reads, network.n_latent  # a code of each encoder
+    ('profiles', 16)
     """
     if not isinstance(settings, dict):
         raise TypeError(f"settings are a mapping, not {settings!r}")

@@ -11,6 +11,10 @@ class BatchNorm(nn.BatchNorm1d):
 
     Every process must bring equally many rows. Statistics have float32's digits at least.
     torch's own SyncBatchNorm does the same, but on accelerators alone.
+
+    >>> x = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))
+    >>> torch.allclose(BatchNorm(3)(x), nn.BatchNorm1d(3)(x), atol=1e-6)
+    True
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -4,6 +4,22 @@ L = mean |rho_pred - rho| + kl_weight (KL_pattern + KL_composition)
 
 in the paper. The amplitude loss compares square roots of densities instead: faint regions, where bonds are
 and which SSIM sees as well as it sees the nuclei, then count more.
+
+>>> from crystalnet.settings import TrainingParams
+>>> round(float(kl_divergence(Latent(torch.zeros(2, 8), torch.ones(2, 8)))), 4)  # standard normal
+-0.0001
+>>> rho = torch.full((2, 5), 0.04)
+>>> round(float(reconstruction_loss(rho + 0.01, rho, torch.ones(2, 1), "density")), 4)  # e/Å^3
+0.01
+>>> generator = torch.Generator().manual_seed(0)
+>>> stratified_voxels(2, strata=3, n=50, generator=generator).shape
+torch.Size([2, 27, 3])
+>>> pattern, composition = torch.rand(2, 1024), torch.rand(2, 118)
+>>> augment(pattern, composition, generator, max_shift=0, noise=0.0)[2]
+tensor([0, 0])
+>>> settings = TrainingParams()
+>>> learning_rate(0, settings) == settings.learning_rate > learning_rate(1, settings)
+True
 """
 
 from __future__ import annotations

@@ -21,6 +21,14 @@ class PlaneWaves(nn.Module):
 
     Args:
         radius: of the sphere of integer vectors h.
+
+    >>> waves = PlaneWaves(radius=2)
+    >>> coefficients = torch.randn(1, 1 + 2 * len(waves.h), generator=torch.Generator().manual_seed(0))
+    >>> values = waves.on_grid(coefficients, n=8)
+    >>> torch.allclose(waves.of_grid(values), coefficients, atol=1e-5)
+    True
+    >>> torch.allclose(waves.at(torch.zeros(1, 3)) @ coefficients[0], values[0, 0, 0, 0], atol=1e-5)
+    True
     """
 
     def __init__(self, radius: int):

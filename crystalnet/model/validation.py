@@ -7,12 +7,17 @@ import torch
 
 from crystalnet.data.store import Store
 from crystalnet.errors import Code, CrystalNetError
+from crystalnet.model.network import DensityNetwork
 from crystalnet.physics.similarity import score_rotations
 from crystalnet.settings import TrainingParams
 
 
 def best_similarities(
-    model, store: Store, compositions: np.ndarray, settings: TrainingParams, share: slice = slice(None)
+    model: DensityNetwork,
+    store: Store,
+    compositions: np.ndarray,
+    settings: TrainingParams,
+    share: slice = slice(None),
 ) -> torch.Tensor:
     """Each validation crystal's best SSIM of samples and rotations, chosen by the truth as in the paper.
 
