@@ -16,7 +16,7 @@ CONDA_ONLY = {"python", "pip"}
 # the rooms of crystalnet/, each importing only from itself and those before it; the first three: the ground
 ROOMS = [
     *("errors", "hardware", "settings", "physics", "data", "patterns", "lattice", "model"),
-    *("solving", "scoring", "runs", "show"),
+    *("solving", "scoring", "runs", "show", "command"),
 ]
 SOURCES = sorted(set((ROOT / "crystalnet").rglob("*.py")) - {ROOT / "crystalnet" / "__init__.py"})
 

@@ -1,51 +1,11 @@
-"""Tables of patterns: each a row, failures too; tables that are none are one clear error."""
+"""Tables of patterns are read as they stand; what is no table is one clear error."""
 
-import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pymatgen.core import Lattice, Structure
 
-from crystalnet.data.crystals import crystal_from_structure
 from crystalnet.errors import Code, CrystalNetError
-from crystalnet.patterns.simulation import simulated
-from crystalnet.solving.catalogue import Catalogue
-from crystalnet.solving.series import read_series, solve_series
-
-SALT = Structure.from_spacegroup(225, Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
-BLENDE = Structure.from_spacegroup(216, Lattice.cubic(5.41), ["Zn", "S"], [[0, 0, 0], [0.25, 0.25, 0.25]])
-
-
-@pytest.fixture(scope="module")
-def rows(tmp_path_factory) -> pd.DataFrame:
-    folder = tmp_path_factory.mktemp("patterns")
-    for name, structure in {"salt": SALT, "blende": BLENDE}.items():
-        made = simulated(structure, "CuKa1", (15, 100), crystallite_nm=80, counts=1e4, zero_shift=0.03)
-        np.savetxt(folder / f"{name}.xy", np.stack([made.two_theta, made.counts], 1), fmt="%.4f")
-        structure.to(str(folder / f"{name}.cif"))
-    (folder / "truth.json").write_text("{}")
-    (folder / "patterns.csv").write_text(
-        "file,formula,wavelength,crystal_system,truth\n"
-        "salt.xy,NaCl,CuKa1,cubic,salt.cif\n"
-        'blende.xy,"Zn, S",1.5406,cubic,salt.cif\n'
-        "missing.xy,NaCl,CuKa1,,\n"
-        "salt.xy,NaCl,CuKa1,cubic,truth.json\n"
-        "salt.xy,NaCl,15.4,cubic,\n"
-    )
-    crystals = [crystal_from_structure(*pair) for pair in ((SALT, "salt"), (BLENDE, "blende"))]
-    settings = {"catalogue": Catalogue(crystals), "sources": ["analogues"], "seconds": 10}
-    return solve_series(folder / "patterns.csv", progress=False, **settings)
-
-
-def test_every_pattern_is_a_row(rows):
-    assert rows["file"].tolist() == ["salt.xy", "blende.xy", "missing.xy", "salt.xy", "salt.xy"]
-    salt, blende, missing, no_truth, no_wavelength = rows.to_dict("records")
-    assert "truth.json" in no_truth["error"] and "wavelength" in no_wavelength["error"]
-    assert (salt["found"], salt["space group"], salt["right"], salt["error"]) == ("NaCl", 225, True, "")
-    assert salt["a (Å)"] == pytest.approx(5.64, rel=3e-4) and salt["probability"] > 0.8
-    assert (blende["found"], blende["space group"], blende["right"]) == ("ZnS", 216, False)  # a wrong truth
-    assert "missing.xy" in missing["error"] and pd.isna(missing["found"])
+from crystalnet.runs.series_tables import read_series
 
 
 @pytest.mark.parametrize(

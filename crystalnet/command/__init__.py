@@ -1,0 +1,1 @@
+"""The command `crystalnet`: what the package does, from a shell."""

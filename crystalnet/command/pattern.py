@@ -1,0 +1,38 @@
+"""`crystalnet pattern`: the powder pattern of a structure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("structure", type=click.Path(path_type=Path))
+@click.option("-w", "--wavelength", default="CuKa", show_default=True, help="Å, or a name such as CuKa")
+@click.option("--low", type=float, default=5.0, show_default=True, help="first angle, degrees of two_theta")
+@click.option("--high", type=float, default=90.0, show_default=True, help="last angle")
+@click.option("--profile", is_flag=True, help="a simulated measurement instead of the list of peaks")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="a text file instead of the screen")
+def pattern(structure: Path, wavelength, low, high, profile, out) -> None:
+    """Peaks of a crystal (CIF, POSCAR): two_theta in degrees, intensity, d in Å, h k l."""
+    from crystalnet.data.tables import read_crystals
+    from crystalnet.patterns.simulation import simulated
+    from crystalnet.patterns.wavelengths import wavelength_of
+    from crystalnet.physics.diffraction import powder_peaks
+    from crystalnet.runs.provenance import write_text
+
+    crystal = read_crystals(structure).crystals[0]
+    angles = low, high
+    if profile:
+        made = simulated(crystal.symmetrized, wavelength, angles)
+        lines = ["# two_theta (deg), counts"]
+        lines += [f"{x:.4f} {y:.0f}" for x, y in zip(made.two_theta, made.counts, strict=True)]
+    else:
+        peaks = powder_peaks(crystal.symmetrized, wavelength_of(wavelength), angles)
+        lines = ["# two_theta (deg), intensity, d (A)"]
+        lines += [f"{x:.4f} {y:.3f} {d:.5f}" for x, y, d in zip(*peaks[:3], strict=True)]
+    if out:
+        write_text(out, "\n".join([*lines, ""]))
+    else:
+        click.echo("\n".join(lines))

@@ -1,0 +1,84 @@
+"""`crystalnet solve`: a pattern, a folder of patterns, or a table of them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+MOST_SHOWN = 10  # candidates on the screen, our choice
+
+
+@click.command()
+@click.argument("pattern", type=click.Path(path_type=Path))
+@click.option(
+    "-f", "--formula", help="such as Mg2Si; 'Mg,Si' where the ratios are not known, '?' for an unknown one"
+)
+@click.option("-w", "--wavelength", help="Å, or a name such as CuKa, where the file does not say it")
+@click.option("--scan", type=int, help="which one of a file of several, 1 for the first")
+@click.option("-s", "--system", help="the crystal system, if it is known")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), help="folder of the report, or table of many patterns"
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="of everything drawn")
+@click.option("--workers", type=int, default=1, show_default=True, help="processes, for many patterns")
+@click.option("--dask", metavar="ADDRESS", help="of a Dask scheduler, for many patterns")
+@click.option("--json", "as_json", is_flag=True, help="print the answer as JSON")
+@click.option("--quiet", is_flag=True, help="no progress bar")
+def solve(pattern: Path, formula, wavelength, scan, system, out, seed, workers, dask, as_json, quiet) -> None:
+    """Structures that explain PATTERN, ranked, with a probability.
+
+    PATTERN is a file of one pattern, a folder of them, or a table: a CSV with the columns file, formula and,
+    if known, wavelength, crystal_system and truth. What a table's --out holds is not computed again.
+    """
+    if pattern.is_dir() or _is_table(pattern):
+        from crystalnet.runs.series import solve_series
+
+        out = out or pattern.with_name(f"{pattern.stem}-solved.csv")
+        told = {"formula": formula, "wavelength": wavelength, "crystal_system": system, "scan": scan}
+        told = {name: str(value) for name, value in told.items() if value}
+        rows = solve_series(
+            pattern, out, told=told, workers=workers, scheduler=dask, progress=not quiet, seed=seed
+        )
+        click.echo(rows.to_json(orient="records") if as_json else rows.to_string(index=False))
+        click.echo(f"Kept in {out}", err=True)
+        return
+    from crystalnet.runs.pattern_row import said
+    from crystalnet.solving.report import write_report
+    from crystalnet.solving.solution import solve as solved
+
+    solution = solved(
+        pattern, said(formula or ""), wavelength, system, scan=scan, progress=not quiet, seed=seed
+    )
+    folder = write_report(solution, out) if out else None
+    click.echo(json.dumps(_facts(solution, folder)) if as_json else _words(solution, folder))
+
+
+def _is_table(path: Path) -> bool:
+    """Whether a CSV names patterns rather than being one."""
+    if path.suffix.lower() != ".csv" or not path.is_file():
+        return False
+    with path.open(newline="", encoding="utf-8", errors="replace") as lines:
+        head = next(csv.reader(line for line in lines if not line.startswith("#")), [])
+    return {"file", "formula"} <= {name.strip() for name in head}
+
+
+def _words(solution, folder: Path | None) -> str:
+    verdict = "confident" if solution.is_confident else "no confident answer"
+    lines = [f"{solution.name}: {verdict}, probability {solution.confidence:.2f}, {solution.seconds:.1f} s"]
+    lines += [solution.table().head(MOST_SHOWN).to_string(index=False)]
+    return "\n".join(lines + [f"Report in {folder}"] * bool(folder))
+
+
+def _facts(solution, folder: Path | None) -> dict[str, Any]:
+    return {
+        "pattern": solution.name,
+        "confident": solution.is_confident,
+        "probability": round(solution.confidence, 4),
+        "seconds": solution.seconds,
+        "candidates": json.loads(solution.table().to_json(orient="records")),
+        "report": str(folder) if folder else None,
+    }
