@@ -121,6 +121,21 @@ class Observed:
         """Square root of the curve of all peaks, (N,)."""
         return np.sqrt(self.smearing(self.s, self.n_steps()) @ self.intensity)
 
+    @property
+    def floor(self) -> np.ndarray:
+        """Intensity (N,) of the curve below which roots are bent straight: none."""
+        return np.zeros(self.n_steps())
+
+    @property
+    def is_shifted(self) -> bool:
+        """Whether the sample's height may have shifted the peaks: cells of positions come without shifts."""
+        return False
+
+    @property
+    def n_told(self) -> int:
+        """How many independent numbers the measurement tells: its peaks."""
+        return len(self.s)
+
     def n_steps(self, highest: float = np.inf) -> int:
         """Points of a curve that ends at s = highest, or where the measurement does."""
         return int(min(highest, self.high) / STEP)
@@ -151,6 +166,13 @@ class Observed:
         after = np.searchsorted(self.s, s).clip(1, len(self.s) - 1)
         apart = np.minimum(np.abs(self.s[after - 1] - s), np.abs(self.s[after] - s))
         return apart < self.resolved
+
+
+def by_height(s: np.ndarray, wavelength: float) -> np.ndarray:
+    r"""Shift of peaks at s (1/Å) a degree of d, where a sample's height shifts angles 2 theta by d cos(theta)
+    (Klug & Alexander, X-ray Diffraction Procedures, 1974): cos^2(theta) / (2 lambda)."""
+    sine = np.minimum(np.asarray(s, float) * wavelength, 1)
+    return np.radians(1) * (1 - sine**2) / (2 * wavelength)
 
 
 def lp_factor(s: np.ndarray, wavelength: float) -> np.ndarray:

@@ -61,17 +61,22 @@ class PeakFit:
     doublet: tuple[float, float] | None
     weakest: float
 
-    def observed(self) -> Observed:
-        """The peaks as the solvers take them."""
-        peaks, measured = self.peaks, self.pattern.two_theta
-        half = np.radians(peaks.centre / 2)
-        spread = np.radians(peaks.width / GAUSSIAN) * np.cos(half) / (2 * self.wavelength)
+    @property
+    def spread(self) -> float:
+        """Usual standard deviation of the peaks, 1/Å of s."""
+        peaks = self.peaks
+        spread = np.radians(peaks.width / GAUSSIAN) * np.cos(np.radians(peaks.centre / 2))
+        spread /= 2 * self.wavelength
         # the median over the curves that are compared, which are roots of intensities
         order, share = np.argsort(spread), np.sqrt(peaks.area)
         middle = np.searchsorted(share[order].cumsum(), share.sum() / 2)
-        width = float(spread[order][middle])
+        return float(spread[order][middle])
+
+    def observed(self) -> Observed:
+        """The peaks as the solvers take them."""
+        peaks, measured, width = self.peaks, self.pattern.two_theta, self.spread
         return Observed.of_peaks(
-            Peaks(peaks.centre, peaks.area, self.wavelength / (2 * np.sin(half))),
+            Peaks(peaks.centre, peaks.area, self.wavelength / (2 * np.sin(np.radians(peaks.centre / 2)))),
             self.wavelength,
             (float(measured[0]), float(measured[-1])),
             weakest=self.weakest,

@@ -16,7 +16,7 @@ from crystalnet.scoring.challenges import Challenge, another, known, observation
 from crystalnet.solving.catalogue import Catalogue
 from crystalnet.solving.frames import Frames
 from crystalnet.solving.ranking import FACTS, facts, structure_of
-from crystalnet.solving.solution import chosen, found, propose
+from crystalnet.solving.sources import chosen, found, propose
 from crystalnet.solving.templates import FAMILIES
 
 TIGHT = {"ltol": 0.05, "stol": 0.1, "angle_tol": 2}  # our choice, beside StructureMatcher's defaults

@@ -22,7 +22,7 @@ from crystalnet.physics.diffraction import MO_K_ALPHA, N_BINS, binned_pattern
 from crystalnet.physics.profiles import N_LOG_BINS, log_profile
 from crystalnet.solving.catalogue import Catalogue
 from crystalnet.solving.knowledge import UNNAMED, Knowledge
-from crystalnet.solving.solution import SOLVED, SOURCES, embedded
+from crystalnet.solving.sources import INDEXED, SOURCES, embedded
 from crystalnet.solving.templates import Template
 
 CU_K_ALPHA = 1.5406  # Å
@@ -172,7 +172,7 @@ def another(crystal: Crystal, challenge: Challenge, catalogue: Catalogue) -> Cry
     """Another crystal, for an impostor: of another formula, or of another crystal system."""
     rng = np.random.default_rng(_seed(crystal, challenge))
     if challenge.impostor == "system":
-        lower = [one for one in library_crystals() if one.crystal_system not in SOLVED]
+        lower = [one for one in library_crystals() if one.crystal_system not in INDEXED]
         return lower[rng.integers(len(lower))]
     if challenge.impostor in ("formula", "phases"):
         templates = [

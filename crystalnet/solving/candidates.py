@@ -3,7 +3,7 @@ r"""Answers to a pattern: a structure, where it comes from, and how well it expl
 A subgroup explains a pattern always as well as its group, and with errors of measurement a little better, so
 that parameters have a price:
 
-    score = ln distance + k ln n / n,    k free coordinates and occupied sites, n peaks
+    score = ln distance + k ln n / n,    k free coordinates, occupied sites and lengths and angles, n peaks
 
 It is Schwarz's criterion (Annals of Statistics 6, 461, 1978) for n / 2 peaks, the strong ones: they make the
 distance.
@@ -25,9 +25,9 @@ TOLERANCES = 0.05, 0.1, 0.2, 0.3  # Å within which higher symmetry is looked fo
 LEAST_DISTANCE = 1e-3  # below it two patterns are equal for our purpose
 
 
-def priced(distance: float, n_parameters: int, n_peaks: int) -> float:
+def priced(distance: float, n_parameters: int, n_told: int) -> float:
     """The score of a distance that so many parameters have reached."""
-    return math.log(max(distance, LEAST_DISTANCE)) + n_parameters * math.log(n_peaks) / n_peaks
+    return math.log(max(distance, LEAST_DISTANCE)) + n_parameters * math.log(n_told) / n_told
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +40,7 @@ class Candidate:
         distance: from the measured amplitude up to s = MIDDLE, 0 to 1.
         distance_wide: the same up to s = WIDE; peaks at high angles tell small shifts.
         n_peaks: of the pattern.
+        n_told: independent numbers that the measurement tells.
         n_unnamed: elements that nobody named, told from the intensities.
         ideal: whether the pattern is without errors.
     """
@@ -49,6 +50,7 @@ class Candidate:
     distance: float
     distance_wide: float
     n_peaks: int
+    n_told: int
     n_unnamed: int = 0
     ideal: bool = False
 
@@ -56,7 +58,7 @@ class Candidate:
     def of(cls, trial: Trial, origin: str, frames: Frames, n_unnamed: int = 0) -> Candidate:
         near, wide = (trial.distance(frames, highest) for highest in (MIDDLE, WIDE))
         observed = frames.observed
-        return cls(trial, origin, near, wide, len(observed.s), n_unnamed, observed.ideal)
+        return cls(trial, origin, near, wide, len(observed.s), observed.n_told, n_unnamed, observed.ideal)
 
     def changed(self, trial: Trial, frames: Frames) -> Candidate:
         """Another trial of the same origin."""
@@ -82,7 +84,14 @@ class Candidate:
             if len(template.rotations) <= len(best.trial.template.rotations):
                 continue
             symbols = tuple(template.symbols.tolist())
-            trial = Trial(template, template.lattice, symbols, template.frac_coords, self.trial.b_factor)
+            trial = Trial(
+                template,
+                template.lattice,
+                symbols,
+                template.frac_coords,
+                self.trial.b_factor,
+                self.trial.height,
+            )
             new = self.changed(refine(trial, frames, STAGES + LAST_STAGE, measured, measured), frames)
             best = min(best, new, key=lambda either: either.score)
         return best
@@ -91,4 +100,4 @@ class Candidate:
     def score(self) -> float:
         """What candidates are ranked by, the smaller the better."""
         explained = (self.distance + 0.5 * self.distance_wide) / 1.5
-        return priced(explained, self.trial.n_parameters, self.n_peaks)
+        return priced(explained, self.trial.n_parameters, self.n_told)

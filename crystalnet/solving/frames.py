@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.sparse import csr_array
 
-from crystalnet.patterns.observed import EDGE, REACH, STEP, Observed, distance, lp_factor
+from crystalnet.patterns.observed import EDGE, REACH, STEP, Observed, by_height, distance, lp_factor
 from crystalnet.physics.tables import form_factor
 from crystalnet.solving.templates import Template
 
@@ -26,20 +26,25 @@ class Frame:
         hkl: (H, 3) of the conventional cell, one of each set that symmetry makes equal.
         multiplicity: (H,).
         s: (H,) 1/Å.
+        seen: (H,) 1/Å, where the height of the sample shifts them.
         measured: (n,) the amplitude curve of the measurement up to there.
     """
 
-    def __init__(self, template: Template, lattice: np.ndarray, observed: Observed, highest: float):
+    def __init__(
+        self, template: Template, lattice: np.ndarray, observed: Observed, highest: float, height: float = 0.0
+    ):
         self.observed = observed
         self.n = observed.n_steps(highest)
         lattice = np.ascontiguousarray(lattice, float)
         reach = min(self.n * STEP + REACH * observed.width, observed.high)  # flanks come in from beyond
-        hkl, self.multiplicity = _distinct(*template.reflection_group, lattice.tobytes(), reach)
+        hkl, self.multiplicity = reflections(*template.reflection_group, lattice.tobytes(), reach)
         self.hkl = hkl
         self._reach = int(np.abs(hkl).max(initial=0))
         self.s = np.linalg.norm(hkl @ np.linalg.inv(lattice).T, axis=1) / 2
-        self.smearing = observed.smearing(self.s, self.n)
+        self.seen = self.s + height * by_height(self.s, observed.wavelength) if height else self.s
+        self.smearing = observed.smearing(self.seen, self.n)
         self.measured = observed.amplitude[: self.n]
+        self.floor = observed.floor[: self.n]
         _, first, self._ring = np.unique(np.round(self.s / SAME_RING), return_index=True, return_inverse=True)
         self._ring_s = self.s[first]
         self._sums = csr_array((np.ones(len(hkl)), (self._ring, np.arange(len(hkl)))))
@@ -70,7 +75,16 @@ class Frame:
     def distance(self, symbols, frac_coords: np.ndarray, b_factor: float = 0.0) -> float:
         """How far the calculated amplitude is from the measured one, 0 to 1 (see `observed.distance`)."""
         intensity = self.intensity(symbols, self.waves(frac_coords), b_factor)
-        return distance(np.sqrt(self.smearing @ (intensity * self.visible(intensity) ** 2)), self.measured)
+        curve = self.smearing @ (intensity * self.visible(intensity) ** 2)
+        return distance(self.bent(curve), self.bent(self.measured**2))
+
+    def bent(self, curves: np.ndarray) -> np.ndarray:
+        """Roots of curves (n, ...) that hold as much as the measured one, straight below its floor."""
+        if not self.floor.any():
+            return np.sqrt(curves)
+        scale = (self.measured**2).sum() / np.maximum(curves.sum(0), 1e-30)
+        floor = self.floor.reshape(-1, *[1] * (curves.ndim - 1))
+        return np.sqrt(scale * curves + floor) - np.sqrt(floor)
 
     def visible(self, intensity: np.ndarray) -> np.ndarray:
         r"""The part (H, ...) of each amplitude that should have been seen, of intensities (H, ...).
@@ -102,9 +116,10 @@ class Frame:
             waves_of = np.stack([self.form_factor(symbol) * total for symbol in column], axis=1)
             amplitude += waves_of[:, [column[symbol] for symbol in new]]
         intensity = self.multiplicity[:, None] * (amplitude.real**2 + amplitude.imag**2)
-        curves = np.sqrt(self.smearing @ (intensity * self.visible(intensity) ** 2))
-        norms = np.linalg.norm(curves, axis=0) * np.linalg.norm(self.measured)
-        cosines = self.measured @ curves / np.maximum(norms, 1e-30)
+        curves = self.bent(self.smearing @ (intensity * self.visible(intensity) ** 2))
+        measured = self.bent(self.measured**2)
+        norms = np.linalg.norm(curves, axis=0) * np.linalg.norm(measured)
+        cosines = measured @ curves / np.maximum(norms, 1e-30)
         return np.sqrt(np.maximum(0, 1 - cosines**2))
 
 
@@ -115,15 +130,17 @@ class Frames:
         self.observed = observed
         self._made: dict[tuple, Frame] = {}
 
-    def __call__(self, template: Template, lattice: np.ndarray, highest: float) -> Frame:
-        key = (*template.reflection_group, np.round(lattice, 9).tobytes(), highest)
+    def __call__(self, template: Template, lattice: np.ndarray, highest: float, height: float = 0.0) -> Frame:
+        key = (*template.reflection_group, np.round(lattice, 9).tobytes(), highest, height)
         if key not in self._made:
-            self._made[key] = Frame(template, lattice, self.observed, highest)
+            self._made[key] = Frame(template, lattice, self.observed, highest, height)
         return self._made[key]
 
 
 @lru_cache(maxsize=512)
-def _distinct(rotations: bytes, cell: bytes, lattice: bytes, highest: float) -> tuple[np.ndarray, np.ndarray]:
+def reflections(
+    rotations: bytes, cell: bytes, lattice: bytes, highest: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Miller indices (H, 3) with 0 < s <= highest, one of each set of equal |F|, and the sets' sizes."""
     turns = np.frombuffer(rotations, np.int8).reshape(-1, 3, 3).astype(int)
     to_primitive = np.linalg.inv(np.frombuffer(cell, np.int8).reshape(3, 3))

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from pymatgen.io.cif import CifWriter
@@ -14,6 +15,7 @@ from pymatgen.io.vasp import Chgcar, Poscar
 from crystalnet import __version__
 from crystalnet.data.crystals import SYMPREC
 from crystalnet.errors import Code, CrystalNetError
+from crystalnet.lattice.lattice import Cell
 from crystalnet.physics.density import GRID, promolecule_cmed
 from crystalnet.solving.candidates import WIDE, Candidate
 from crystalnet.solving.ranking import CONFIDENT, structure_of
@@ -93,7 +95,6 @@ def report(solution: Solution) -> str:
     """One page of Markdown: what was given, what was found, and how far it may be trusted."""
     observed, table = solution.observed, solution.table().head(MOST)
     d_range = f"{1 / (2 * observed.s[-1]):.3f} to {1 / (2 * observed.s[0]):.3f} Å"
-    cell = solution.cells[0]
     knowledge = solution.knowledge
     given = "".join(f"{k}{n if n > 1 else ''}" for k, n in knowledge.formula.items())
     given = given or ", ".join(knowledge.elements) or "nothing"
@@ -119,9 +120,7 @@ def report(solution: Solution) -> str:
             "",
             "## Lattice",
             "",
-            f"{cell.family}, a = {cell.a:.4f} Å, c = {cell.c:.4f} Å; {cell.n_indexed} of {cell.n_peaks}"
-            f" peaks indexed, figure of merit {cell.figure_of_merit:.0f}"
-            + ("." if cell.convincing else ", which does not convince."),
+            indexed_by(solution.cells),
             "",
             "## Candidates",
             "",
@@ -145,3 +144,16 @@ def report(solution: Solution) -> str:
 def _plain(text: str) -> str:
     """A name or a remark, whose characters mean nothing to Markdown and HTML."""
     return re.sub(r"([\\`<>|\[\]])", r"\\\1", " ".join(text.split()))
+
+
+def indexed_by(cells: Sequence[Cell]) -> str:
+    """What the positions of the peaks say of the cell, in a sentence."""
+    if not cells:
+        return "No cubic, hexagonal or tetragonal cell is told by the positions of the peaks."
+    cell = cells[0]
+    convinces = "" if cell.convincing else ", which does not convince"
+    return (
+        f"From the positions of the peaks: {cell.family}, a = {cell.a:.4f} Å, c = {cell.c:.4f} Å;"
+        f" {cell.n_indexed} of {cell.n_peaks} peaks indexed, figure of merit {cell.figure_of_merit:.0f}"
+        f"{convinces}."
+    )

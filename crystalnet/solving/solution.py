@@ -5,38 +5,43 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pymatgen.core import Composition
+from pymatgen.core import Composition, Lattice
 from tqdm.auto import tqdm
 
 from crystalnet.data.crystals import CRYSTAL_SYSTEMS
 from crystalnet.errors import Code, CrystalNetError
 from crystalnet.lattice.alignment import indexed
 from crystalnet.lattice.lattice import Cell
-from crystalnet.lattice.lines import CENTRINGS
 from crystalnet.patterns.measured import Measured, read_pattern
 from crystalnet.patterns.observed import Observed
 from crystalnet.patterns.peaks import PeakFit, fit_peaks
+from crystalnet.patterns.profile import Profile
 from crystalnet.patterns.wavelengths import wavelength_of
 from crystalnet.physics.diffraction import Peaks
-from crystalnet.solving.analogues import GOOD, analogues
 from crystalnet.solving.candidates import Candidate
 from crystalnet.solving.catalogue import Catalogue
-from crystalnet.solving.densities import PHASINGS, from_density, inputs_of
+from crystalnet.solving.densities import PHASINGS, inputs_of
 from crystalnet.solving.frames import Frames
 from crystalnet.solving.knowledge import Knowledge
 from crystalnet.solving.pretrained import network_name, trained
-from crystalnet.solving.ranking import CONFIDENT, distinct, facts, features, probability, structure_of
-from crystalnet.solving.structure_types import FILE, TypeFile
+from crystalnet.solving.ranking import CONFIDENT, structure_of
+from crystalnet.solving.sources import (
+    INDEXED,
+    SOURCES,
+    chosen,
+    compared,
+    confidence,
+    embedded,
+    found,
+    propose,
+)
 from crystalnet.solving.templates import FAMILIES
 
-SIMPLIFIED = 6  # candidates whose higher symmetry is looked for, our choice
-SOURCES = ("analogues", "network", "phasing")
-SOLVED = tuple(system for system, family in FAMILIES.items() if family in CENTRINGS)  # crystal systems
+ANGLES = "alpha", "beta", "gamma"
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +52,7 @@ class Solution:
         name: of the pattern.
         observed: its peaks, without the shifts that the best cell shows.
         knowledge: what was said of the elements.
-        cells: that explain the positions of the peaks, best first.
+        cells: that explain the positions of the peaks, best first; none where no peaks could be indexed.
         candidates: best first, all different.
         confidence: the probability that the first is right.
         seconds: that it took.
@@ -95,9 +100,10 @@ class Solution:
             raise CrystalNetError(
                 f"{self.name}: a network needs the whole formula. Give it to solve.", Code.BAD_FORMULA
             )
-        if not (name := network_name(self.cells[0].family, self.observed.exact)):
+        family = self.cells[0].family if self.cells else "unknown"
+        if not (name := network_name(family, self.observed.exact)):
             raise CrystalNetError(
-                f"{self.name}: there is no network for {self.cells[0].family} cells. Use the candidates.",
+                f"{self.name}: there is no network for {family} cells. Use the candidates.",
                 Code.NO_NETWORK,
             )
         inputs = inputs_of(self.observed, self.knowledge)
@@ -108,14 +114,14 @@ class Solution:
         rows = []
         for rank, candidate in enumerate(self.candidates, 1):
             trial = candidate.trial
-            lengths = (trial.lattice**2).sum(1) ** 0.5
+            cell = Lattice(trial.lattice)
             rows.append(
                 {
                     "rank": rank,
                     "formula": Composition("".join(trial.symbols)).reduced_formula,
                     "space group": trial.template.space_group,
-                    "a (Å)": round(float(lengths[0]), 4),
-                    "c (Å)": round(float(lengths[2]), 4),
+                    **{f"{axis} (Å)": round(x, 4) for axis, x in zip("abc", cell.abc, strict=True)},
+                    **{f"{name} (°)": round(x, 3) for name, x in zip(ANGLES, cell.angles, strict=True)},
                     "atoms": len(trial.symbols),
                     "distance": round(candidate.distance, 4),
                     "from": candidate.origin,
@@ -144,12 +150,15 @@ def solve(
 ) -> Solution:
     """Structures that explain a powder pattern, ranked without knowing the truth.
 
+    Cells come from the positions of peaks where they are cubic, hexagonal or tetragonal, and in all systems
+    from the whole profile, with known structure types whose cells are strained until they fit.
+
     Args:
         pattern: a file (see `patterns.measured.read_pattern`), a Measured, Peaks, or an Observed.
         formula: 'Mg2Si'; or a list of elements, if the ratios are not known, with a '?' for each that is not
             known either; or None.
         wavelength: Å, or a name such as 'CuKa', where the file does not say it.
-        crystal_system: 'cubic', 'trigonal', 'hexagonal' or 'tetragonal'; all of them unless given.
+        crystal_system: one of the seven; all of them unless given.
         scan: which one of a file of several, 1 for the first.
         catalogue: of structures to look for analogues in, or the file of one that `crystalnet.catalogue` has
             made; by default the structure types of the package.
@@ -159,100 +168,59 @@ def solve(
         seed: of everything drawn.
 
     Raises:
-        CrystalNetError: a pattern, formula or crystal system that cannot be, no peaks that stand out, or no
-            cell that explains them.
+        CrystalNetError: a pattern, formula, crystal system or source that cannot be, no peaks that stand
+            out, or neither a cell that explains them nor a known type that does.
     """
     started = time.perf_counter()
-    if crystal_system is not None and crystal_system not in SOLVED:
-        reason = "cells of more than two lengths are not indexed"
-        if crystal_system not in CRYSTAL_SYSTEMS:
-            reason = "there is no such crystal system"
+    if crystal_system is not None and crystal_system not in CRYSTAL_SYSTEMS:
         raise CrystalNetError(
-            f"{crystal_system!r} is not solved: {reason}. Choose one of {', '.join(SOLVED)}, or None.",
+            f"{crystal_system!r}: there is no such crystal system. Choose one of"
+            f" {', '.join(CRYSTAL_SYSTEMS)}, or None.",
             Code.BAD_ARGUMENT,
+        )
+    if unknown := [source for source in sources if source not in (*SOURCES, *PHASINGS)]:
+        raise CrystalNetError(
+            f"There is no source {unknown[0]!r}. Choose some of {', '.join(SOURCES)}.", Code.BAD_ARGUMENT
         )
     knowledge = Knowledge.of(formula)
     with tqdm(total=2 + len(sources), desc="peaks", disable=not progress, leave=False) as bar:
         name, observed, fit = _observed(pattern, wavelength, scan)
         bar.set_description("lattice")
         bar.update()
-        observed, cells = indexed(observed, FAMILIES.get(crystal_system))
+        observed, cells, no_cell = _indexed(observed, crystal_system)
         bar.update()
         catalogue = embedded() if catalogue is None else Catalogue.of(catalogue)
-        frames, candidates = Frames(observed), []
+        peaks = whole = Frames(observed)
+        profile = Profile.of(fit) if fit else Profile.of_peaks(observed)
+        if fit:
+            whole = Frames(profile.observed(observed))
+        candidates: list[Candidate] = []
         for source in sources:
             bar.set_description(source)
-            if not found(candidates, frames):
-                candidates += propose(
-                    source, frames, knowledge, cells, catalogue, crystal_system, seconds, seed
+            if not found(candidates, whole, peaks):
+                frames = whole if source == "profile" else peaks
+                proposed = propose(
+                    source, frames, knowledge, cells, catalogue, crystal_system, seconds, seed, None, profile
                 )
+                candidates += compared(proposed, whole) if fit and source != "profile" else proposed
             bar.update()
-    ranked = chosen(candidates, frames)
+    ranked = chosen(candidates, whole)
+    if no_cell and not ranked:
+        raise no_cell
     took = round(time.perf_counter() - started, 2)
     assumptions = (*(fit.pattern.assumptions if fit else ()), *knowledge.assumptions)
-    return Solution(name, observed, knowledge, cells, ranked, confidence(ranked), took, fit, assumptions)
+    sure = confidence(ranked, peaks)
+    return Solution(name, observed, knowledge, cells, ranked, sure, took, fit, assumptions)
 
 
-def found(candidates: Sequence[Candidate], frames: Frames) -> bool:
-    """Whether no other source need be asked: exact peaks are met, or measured ones confidently explained."""
-    if not candidates or min(one.distance for one in candidates) < GOOD:
-        return bool(candidates)
-    return not frames.observed.exact and confidence(chosen(candidates, frames)) >= CONFIDENT
-
-
-def confidence(ranked: Sequence[Candidate]) -> float:
-    """The probability that the first of `chosen` candidates is right; 0 if there is none."""
-    if not ranked:
-        return 0.0
-    return float(probability(features(**facts(ranked))))
-
-
-def propose(
-    source: str,
-    frames: Frames,
-    knowledge: Knowledge,
-    cells: Sequence[Cell],
-    catalogue: Catalogue,
-    crystal_system: str | None = None,
-    seconds: float = 30.0,
-    seed: int = 0,
-    network=None,
-) -> list[Candidate]:
-    """Candidates of one source, best first; none where it cannot say anything.
-
-    `network` takes the place of the package's own for the family of the cells.
-    """
-    if source == "analogues":
-        measured = not frames.observed.exact
-        return analogues(
-            frames, knowledge, cells, catalogue,
-            system=crystal_system, seconds=seconds, seed=seed, fit_lattice=measured,
-        )  # fmt: skip
-    if source not in (*SOURCES, *PHASINGS):
-        raise CrystalNetError(
-            f"There is no source {source!r}. Choose some of {', '.join(SOURCES)}.", Code.BAD_ARGUMENT
-        )
-    if not knowledge.is_complete:
-        return []
-    family = cells[0].family
-    if network is None and source != "random":
-        if not (name := network_name(family, frames.observed.exact)):
-            return []
-        network = trained(name)
-    cells = [cell for cell in cells if cell.family == family]
-    return from_density(frames, knowledge, cells, network, ways=(source,), seconds=seconds, seed=seed)
-
-
-def chosen(candidates: Sequence[Candidate], frames: Frames) -> list[Candidate]:
-    """Candidates ranked, the best in their highest symmetry, without repetitions."""
-    ranked = sorted(candidates, key=lambda one: one.score)
-    return distinct([one.simplified(frames) for one in ranked[:SIMPLIFIED]] + ranked[SIMPLIFIED:])
-
-
-@cache
-def embedded() -> Catalogue:
-    """The structure types that come with the package."""
-    return Catalogue(types=TypeFile(FILE))
+def _indexed(observed: Observed, system: str | None) -> tuple[Observed, list[Cell], CrystalNetError | None]:
+    """Peaks without shifts, cells from their positions, and the error where there are none."""
+    if system is not None and system not in INDEXED:
+        return observed, [], None
+    try:
+        return *indexed(observed, FAMILIES.get(system)), None
+    except CrystalNetError as error:
+        return observed, [], error
 
 
 def _observed(pattern, wavelength, scan=None) -> tuple[str, Observed, PeakFit | None]:

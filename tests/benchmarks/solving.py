@@ -21,7 +21,8 @@ from crystalnet.scoring.challenges import CHALLENGES, observation
 from crystalnet.solving.candidates import MIDDLE
 from crystalnet.solving.frames import Frames
 from crystalnet.solving.refinement import STAGES, Trial, refine
-from crystalnet.solving.solution import embedded, solve
+from crystalnet.solving.solution import solve
+from crystalnet.solving.sources import embedded
 from crystalnet.solving.templates import Template
 
 N_CRYSTALS = 8

@@ -157,7 +157,7 @@ def test_parameters_have_a_price(catalogue):
     template = Template.of(truth.atoms)
     trial = Trial(template, template.lattice, tuple(template.symbols.tolist()), template.frac_coords)
     right = Candidate.of(trial, "truth", frames)
-    assert (trial.n_free, trial.n_parameters) == (0, 3) and right.n_peaks == len(frames.observed.s)
+    assert (trial.n_free, trial.n_parameters) == (0, 4) and right.n_peaks == len(frames.observed.s)
     freer = replace(trial, template=replace(template, sites=np.arange(5)))
     one, other = (replace(right, distance=0.05, distance_wide=0.05, trial=each) for each in (trial, freer))
     assert one.score < other.score  # explains as well with fewer sites

@@ -22,7 +22,8 @@ from crystalnet.solving.clusters import fitted_types
 from crystalnet.solving.knowledge import Knowledge
 from crystalnet.solving.members import Member, lies_upon
 from crystalnet.solving.ranking import structure_of
-from crystalnet.solving.solution import embedded, solve
+from crystalnet.solving.solution import solve
+from crystalnet.solving.sources import embedded
 from crystalnet.solving.structure_types import FILE, TypeFile, write
 from crystalnet.solving.templates import Template
 

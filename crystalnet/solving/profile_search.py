@@ -1,0 +1,129 @@
+"""Known structure types whose cells are fitted to the whole profile: no peaks are found, none is indexed.
+
+Any crystal system can be solved so, and weak peaks of something else do no harm. The search goes from cheap
+to dear: every fitting type in its likeliest order of elements, in a cell of the usual volume, is strained
+until its curve is the measured one; the best are refined with their free coordinates.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import NamedTuple
+
+import numpy as np
+
+from crystalnet.data.crystals import crystal_system_of
+from crystalnet.lattice.volumes import usual_volume
+from crystalnet.lattice.whole_profile import Fit, Lines, fitted
+from crystalnet.patterns.profile import Profile
+from crystalnet.physics.tables import form_factor
+from crystalnet.solving.candidates import Candidate, priced
+from crystalnet.solving.catalogue import Catalogue
+from crystalnet.solving.frames import Frames, reflections
+from crystalnet.solving.knowledge import Knowledge
+from crystalnet.solving.refinement import STAGES, Trial, refine
+from crystalnet.solving.templates import FAMILIES, Template
+
+ORIGIN = "profile"
+SCREENED = 160  # templates, those of the most alike elements; our choice
+OF_A_TYPE = 4  # templates of one structure type, our choice
+REFINED = 12  # our choice
+ALIKE = 2  # of these of one type and order of elements, our choice
+MOST_ATOMS = 160  # in a primitive cell, our choice
+MOST_LINES = 600  # reflections of a structure, the strongest; our choice
+BEYOND = 1.06  # of the highest s: so much longer may axes become, and bring more reflections in
+THERMAL = 0.6  # Å^2, B of all atoms while cells are fitted, our choice: what minerals show
+WEAK = 1e-4  # of the strongest reflection, our choice: weaker ones are left out
+
+
+class _Filled(NamedTuple):
+    unlike: float
+    template: Template
+    symbols: tuple[str, ...]
+
+
+def from_profile(
+    profile: Profile,
+    frames: Frames,
+    knowledge: Knowledge,
+    catalogue: Catalogue,
+    *,
+    system: str | None = None,
+    seed: int = 0,
+) -> list[Candidate]:
+    """Candidates of any crystal system, best first; none where elements are missing.
+
+    Args:
+        profile: the measurement's.
+        frames: of the same measurement.
+        system: crystal system, where it is known.
+        seed: of the strains that are tried first.
+    """
+    filled = _filled(knowledge, catalogue, system)
+    trials = [_usual(one) for one in filled]
+    lines = [lines_of(trial, profile) for trial in trials]
+    fits = fitted(profile, lines, seed=seed)
+    rank = {place: _price(fit, trials[place], frames) for place, fit in fits.items()}
+    candidates, seen = [], Counter()
+    for place in sorted(rank, key=lambda place: rank[place]):
+        trial = trials[place]
+        roles = tuple(sorted(set(zip(trial.template.wyckoffs, trial.symbols, strict=True))))
+        seen[trial.template.key, roles] += 1
+        if seen[trial.template.key, roles] > ALIKE:
+            continue
+        lattice = lines[place].strained(trial.lattice, fits[place].strain)
+        height = fits[place].height
+        trial = Trial(trial.template, lattice, trial.symbols, trial.frac_coords, THERMAL, height)
+        trial = refine(trial, frames, STAGES, lattice=True, thermal=True)
+        candidates.append(Candidate.of(trial, f"{ORIGIN} of {trial.template.name}", frames))
+        if len(candidates) == REFINED:
+            break
+    return sorted(candidates, key=lambda candidate: candidate.score)
+
+
+def lines_of(trial: Trial, profile: Profile) -> Lines:
+    """The reflections of a structure that a profile may show."""
+    lattice = np.ascontiguousarray(trial.lattice)
+    hkl, multiplicity = reflections(
+        *trial.template.reflection_group, lattice.tobytes(), BEYOND * profile.high
+    )
+    vectors = hkl @ np.linalg.inv(lattice).T
+    s = np.linalg.norm(vectors, axis=1) / 2
+    amplitude = np.zeros(len(hkl), complex)
+    symbols = np.array(trial.symbols)
+    for symbol in dict.fromkeys(trial.symbols):
+        phases = hkl @ trial.frac_coords[symbols == symbol].T
+        amplitude += form_factor(symbol).at(s) * np.exp(2j * np.pi * phases).sum(1)
+    intensity = multiplicity * np.abs(amplitude) ** 2 * np.exp(-2 * THERMAL * s**2)
+    strong = intensity > WEAK * intensity.max(initial=0)
+    return Lines.of(vectors[strong], intensity[strong], trial.template.strains, MOST_LINES, profile)
+
+
+def _filled(knowledge: Knowledge, catalogue: Catalogue, system: str | None) -> list[_Filled]:
+    """Templates with the sample's elements in their likeliest order, the most alike ones."""
+    if knowledge.n_hidden != 0:
+        return []
+    groups: dict[tuple, list[_Filled]] = defaultdict(list)
+    for template in catalogue.templates(knowledge, FAMILIES.get(system)):
+        fits = system in (None, crystal_system_of(template.space_group))
+        if fits and len(template.symbols) <= MOST_ATOMS:
+            unlike, roles = knowledge.fillings(template)[0]
+            symbols = tuple(roles[old] for old in template.symbols.tolist())
+            groups[template.key].append(_Filled(unlike, template, symbols))
+    filled = [
+        one for group in groups.values() for one in sorted(group, key=lambda one: one.unlike)[:OF_A_TYPE]
+    ]
+    return sorted(filled, key=lambda one: one.unlike)[:SCREENED]
+
+
+def _usual(filled: _Filled) -> Trial:
+    """In a cell of the template's shape and the usual volume of the elements."""
+    template = filled.template
+    usual = usual_volume(Counter(filled.symbols)) * template.n_points
+    scale = (usual / abs(np.linalg.det(template.lattice))) ** (1 / 3)
+    return Trial(template, scale * template.lattice, filled.symbols, template.frac_coords)
+
+
+def _price(fit: Fit, trial: Trial, frames: Frames) -> float:
+    """What refinement would have to gain: half of its parameters are paid for before."""
+    return priced(fit.distance, trial.n_parameters // 2, frames.observed.n_told)

@@ -1,0 +1,118 @@
+"""Where candidates come from, and how those of all sources meet in one list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+from crystalnet.errors import Code, CrystalNetError
+from crystalnet.lattice.lattice import Cell
+from crystalnet.lattice.lines import CENTRINGS
+from crystalnet.patterns.profile import Profile
+from crystalnet.solving.analogues import GOOD, analogues
+from crystalnet.solving.candidates import Candidate
+from crystalnet.solving.catalogue import Catalogue
+from crystalnet.solving.densities import PHASINGS, from_density
+from crystalnet.solving.frames import Frames
+from crystalnet.solving.knowledge import Knowledge
+from crystalnet.solving.pretrained import network_name, trained
+from crystalnet.solving.profile_search import ORIGIN, from_profile
+from crystalnet.solving.ranking import COMPARED, CONFIDENT, distinct, facts, features, probability
+from crystalnet.solving.refinement import STAGES, refine
+from crystalnet.solving.structure_types import FILE, TypeFile
+from crystalnet.solving.templates import FAMILIES
+
+SIMPLIFIED = 6  # candidates whose higher symmetry is looked for, our choice
+SOURCES = ("analogues", "profile", "network", "phasing")
+MOST_SURE = 0.75  # of an answer that the profile alone gives, our choice until it is calibrated
+WIDER = 8  # candidates from positions that are compared with the whole curve, our choice
+INDEXED = tuple(system for system, family in FAMILIES.items() if family in CENTRINGS)  # crystal systems
+
+
+def found(candidates: Sequence[Candidate], frames: Frames, peaks: Frames | None = None) -> bool:
+    """Whether no other source need be asked: exact peaks are met, or measured ones confidently explained.
+
+    Args:
+        frames: that the candidates were compared in.
+        peaks: as in `confidence`.
+    """
+    if not candidates or min(one.distance for one in candidates) < GOOD:
+        return bool(candidates)
+    measured = not frames.observed.exact
+    return measured and confidence(chosen(candidates, frames), peaks) >= CONFIDENT
+
+
+def confidence(ranked: Sequence[Candidate], peaks: Frames | None = None) -> float:
+    """The probability that the first of `chosen` candidates is right; 0 if there is none.
+
+    Its weights were fitted to cells from positions: what the whole profile alone says stays below CONFIDENT.
+
+    Args:
+        peaks: frames of the peaks, which the probability is made for, where candidates were compared with
+            the whole curve.
+    """
+    if not ranked:
+        return 0.0
+    first, *others = [one.changed(one.trial, peaks) for one in ranked[:COMPARED]] if peaks else ranked
+    sure = float(probability(features(**facts([first, *sorted(others, key=lambda one: one.score)]))))
+    return min(sure, MOST_SURE) if first.origin.startswith(ORIGIN) else sure
+
+
+def propose(
+    source: str,
+    frames: Frames,
+    knowledge: Knowledge,
+    cells: Sequence[Cell],
+    catalogue: Catalogue,
+    crystal_system: str | None = None,
+    seconds: float = 30.0,
+    seed: int = 0,
+    network=None,
+    profile: Profile | None = None,
+) -> list[Candidate]:
+    """Candidates of one source, best first; none where it cannot say anything.
+
+    Args:
+        network: takes the place of the package's own for the family of the cells.
+        profile: the whole curve, where more is known than the peaks of the frames.
+    """
+    if source == "analogues" and cells:
+        measured = not frames.observed.exact
+        return analogues(
+            frames, knowledge, cells, catalogue,
+            system=crystal_system, seconds=seconds, seed=seed, fit_lattice=measured,
+        )  # fmt: skip
+    if source == "profile":
+        profile = profile or Profile.of_peaks(frames.observed)
+        return from_profile(profile, frames, knowledge, catalogue, system=crystal_system, seed=seed)
+    if source not in (*SOURCES, *PHASINGS):
+        raise CrystalNetError(
+            f"There is no source {source!r}. Choose some of {', '.join(SOURCES)}.", Code.BAD_ARGUMENT
+        )
+    if not (knowledge.is_complete and cells):
+        return []
+    family = cells[0].family
+    if network is None and source != "random":
+        if not (name := network_name(family, frames.observed.exact)):
+            return []
+        network = trained(name)
+    cells = [cell for cell in cells if cell.family == family]
+    return from_density(frames, knowledge, cells, network, ways=(source,), seconds=seconds, seed=seed)
+
+
+def chosen(candidates: Sequence[Candidate], frames: Frames) -> list[Candidate]:
+    """Candidates ranked, the best in their highest symmetry, without repetitions."""
+    ranked = sorted(candidates, key=lambda one: one.score)
+    return distinct([one.simplified(frames) for one in ranked[:SIMPLIFIED]] + ranked[SIMPLIFIED:])
+
+
+def compared(candidates: Sequence[Candidate], frames: Frames) -> list[Candidate]:
+    """The best candidates from positions, fitted to the whole curve; its angles may be shifted."""
+    fitted = [refine(one.trial, frames, STAGES[:1], True, True) for one in candidates[:WIDER]]
+    return [one.changed(trial, frames) for one, trial in zip(candidates, fitted, strict=False)]
+
+
+@cache
+def embedded() -> Catalogue:
+    """The structure types that come with the package."""
+    return Catalogue(types=TypeFile(FILE))
