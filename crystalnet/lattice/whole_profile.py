@@ -27,9 +27,9 @@ from crystalnet.patterns.profile import Profile
 MOST_STRAINS = 6
 HIGHEST = 0.2  # degrees that the sample's height may shift peaks by, our choice: more is rare
 REACH = 3.5  # standard deviations over which a peak is drawn
-SPAN = 0.035  # relative, of lengths about those of the usual volume, our choice: a tenth of the volume
-SHEAR = 0.012  # relative, of shapes about those of the structure; starts have a tenth to twice of it
-STARTS = 32  # of a structure, our choice
+SPAN = -0.05, 0.065  # relative, of lengths about those of the usual volume: 19 of 20 training crystals
+SHEAR = 0.012  # relative, of shapes about the structure's, our choice; starts have a tenth to thrice of it
+STARTS = 40  # of a structure, our choice
 FASTEST = 4096 * 16  # reflections at once, our choice: they stay in a processor's cache
 MOMENTUM, SECOND = 0.8, 0.95  # of Adam (Kingma & Ba, arXiv:1412.6980), for some twenty steps; our choice
 SLOWER = 0.7  # part of the step that is gone at the end
@@ -199,10 +199,10 @@ def fitted(
 def starts(structure: Lines, rng: np.random.Generator, n: int = STARTS) -> np.ndarray:
     """Strains (n, 7) to begin with: lengths over SPAN, shapes about the structure's own, no shift."""
     identity = np.trace(structure.strains, axis1=1, axis2=2)
-    shape = rng.normal(size=(n, len(identity))) * (SHEAR * 10 ** rng.uniform(-1, 0.3, n))[:, None]
+    shape = rng.normal(size=(n, len(identity))) * (SHEAR * 10 ** rng.uniform(-1, 0.5, n))[:, None]
     shape -= np.outer(shape @ identity, identity) / 3
     u = np.zeros((n, MOST_STRAINS + 1))
-    u[:, : len(identity)] = 2 * (shape - np.linspace(-SPAN, SPAN, n)[:, None] * identity)
+    u[:, : len(identity)] = 2 * (shape - np.linspace(*SPAN, n)[:, None] * identity)
     return u
 
 

@@ -37,10 +37,12 @@ from crystalnet.solving.sources import (
     confidence,
     embedded,
     found,
+    is_worth,
     propose,
 )
 from crystalnet.solving.templates import FAMILIES
 
+DOUBTFUL = 0.2  # of the time, where no cell from positions convinces; our choice
 ANGLES = "alpha", "beta", "gamma"
 
 
@@ -195,14 +197,17 @@ def solve(
         if fit:
             whole = Frames(profile.observed(observed))
         candidates: list[Candidate] = []
+        is_found = False
         for source in sources:
             bar.set_description(source)
-            if not found(candidates, whole, peaks):
+            if not is_found and is_worth(source, candidates, cells, whole):
                 frames = whole if source == "profile" else peaks
+                limit = seconds if not fit or (cells and cells[0].convincing) else DOUBTFUL * seconds
                 proposed = propose(
-                    source, frames, knowledge, cells, catalogue, crystal_system, seconds, seed, None, profile
+                    source, frames, knowledge, cells, catalogue, crystal_system, limit, seed, None, profile
                 )
                 candidates += compared(proposed, whole) if fit and source != "profile" else proposed
+                is_found = found(candidates, whole, peaks)
             bar.update()
     ranked = chosen(candidates, whole)
     if no_cell and not ranked:

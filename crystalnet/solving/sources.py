@@ -25,6 +25,7 @@ from crystalnet.solving.templates import FAMILIES
 SIMPLIFIED = 6  # candidates whose higher symmetry is looked for, our choice
 SOURCES = ("analogues", "profile", "network", "phasing")
 MOST_SURE = 0.75  # of an answer that the profile alone gives, our choice until it is calibrated
+EXPLAINED = 0.45  # distance of a whole curve, our choice: right structures mostly come nearer unrefined
 WIDER = 8  # candidates from positions that are compared with the whole curve, our choice
 INDEXED = tuple(system for system, family in FAMILIES.items() if family in CENTRINGS)  # crystal systems
 
@@ -40,6 +41,15 @@ def found(candidates: Sequence[Candidate], frames: Frames, peaks: Frames | None 
         return bool(candidates)
     measured = not frames.observed.exact
     return measured and confidence(chosen(candidates, frames), peaks) >= CONFIDENT
+
+
+def is_worth(source: str, candidates: Sequence[Candidate], cells: Sequence[Cell], frames: Frames) -> bool:
+    """Whether a source may say more: of measured patterns that known types explain, or whose cell does not
+    convince, densities hardly do."""
+    if frames.observed.exact or source in ("analogues", "profile") or not candidates:
+        return True
+    explained = min(one.distance for one in candidates) < EXPLAINED
+    return not explained and bool(cells) and cells[0].convincing
 
 
 def confidence(ranked: Sequence[Candidate], peaks: Frames | None = None) -> float:
