@@ -36,7 +36,9 @@ THERMAL = 0.6  # Å^2, B of all atoms while cells are fitted, our choice: what m
 WEAK = 1e-4  # of the strongest reflection, our choice: weaker ones are left out
 
 
-class _Filled(NamedTuple):
+class Filled(NamedTuple):
+    """A template, the elements of its atoms, and how unlike its own they are."""
+
     unlike: float
     template: Template
     symbols: tuple[str, ...]
@@ -59,8 +61,7 @@ def from_profile(
         system: crystal system, where it is known.
         seed: of the strains that are tried first.
     """
-    filled = _filled(knowledge, catalogue, system)
-    trials = [_usual(one) for one in filled]
+    trials = [usual(one) for one in filled(knowledge, catalogue, system)]
     lines = [lines_of(trial, profile) for trial in trials]
     fits = fitted(profile, lines, seed=seed)
     rank = {place: _price(fit, trials[place], frames) for place, fit in fits.items()}
@@ -99,28 +100,28 @@ def lines_of(trial: Trial, profile: Profile) -> Lines:
     return Lines.of(vectors[strong], intensity[strong], trial.template.strains, MOST_LINES, profile)
 
 
-def _filled(knowledge: Knowledge, catalogue: Catalogue, system: str | None) -> list[_Filled]:
+def filled(knowledge: Knowledge, catalogue: Catalogue, system: str | None) -> list[Filled]:
     """Templates with the sample's elements in their likeliest order, the most alike ones."""
     if knowledge.n_hidden != 0:
         return []
-    groups: dict[tuple, list[_Filled]] = defaultdict(list)
+    groups: dict[tuple, list[Filled]] = defaultdict(list)
     for template in catalogue.templates(knowledge, FAMILIES.get(system)):
         fits = system in (None, crystal_system_of(template.space_group))
         if fits and len(template.symbols) <= MOST_ATOMS:
             unlike, roles = knowledge.fillings(template)[0]
             symbols = tuple(roles[old] for old in template.symbols.tolist())
-            groups[template.key].append(_Filled(unlike, template, symbols))
-    filled = [
+            groups[template.key].append(Filled(unlike, template, symbols))
+    kept = [
         one for group in groups.values() for one in sorted(group, key=lambda one: one.unlike)[:OF_A_TYPE]
     ]
-    return sorted(filled, key=lambda one: one.unlike)[:SCREENED]
+    return sorted(kept, key=lambda one: one.unlike)[:SCREENED]
 
 
-def _usual(filled: _Filled) -> Trial:
+def usual(filled: Filled) -> Trial:
     """In a cell of the template's shape and the usual volume of the elements."""
     template = filled.template
-    usual = usual_volume(Counter(filled.symbols)) * template.n_points
-    scale = (usual / abs(np.linalg.det(template.lattice))) ** (1 / 3)
+    volume = usual_volume(Counter(filled.symbols)) * template.n_points
+    scale = (volume / abs(np.linalg.det(template.lattice))) ** (1 / 3)
     return Trial(template, scale * template.lattice, filled.symbols, template.frac_coords)
 
 
