@@ -73,7 +73,9 @@ class Lines:
     strains: np.ndarray
 
     @classmethod
-    def of(cls, vectors: np.ndarray, intensity: np.ndarray, strains: np.ndarray, most: int, profile: Profile):
+    def of(
+        cls, vectors: np.ndarray, intensity: np.ndarray, strains: np.ndarray, most: int, profile: Profile
+    ) -> Lines:
         """Of reciprocal vectors (H, 3), 1/Å Cartesian, and a basis of strains (P, 3, 3)."""
         order = np.argsort(-intensity, kind="stable")[:most]
         vectors, intensity = vectors[order], intensity[order]
@@ -105,6 +107,9 @@ class Comparison:
     Args:
         width: standard deviation that a line is given beside the profile's own, 1/Å.
         fine: points a standard deviation.
+
+    >>> Comparison(Profile(0.1, np.ones(1000), np.zeros(1000), 0.003, 1.54), 0.004).step
+    0.0025
     """
 
     def __init__(self, profile: Profile, width: float, fine: float = 2.0):
@@ -121,7 +126,7 @@ class Comparison:
         kernel = torch.exp(-0.5 * reach**2 / (whole**2 - self.step**2 / 6))
         self.kernel = (kernel / kernel.sum())[None, None]
 
-    def smoothed(self, curves: torch.Tensor) -> torch.Tensor:
+    def _smoothed(self, curves: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.conv1d(curves[:, None], self.kernel, padding=self.pad)[:, 0]
 
     def __call__(self, lines: _Batch, u: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -137,14 +142,14 @@ class Comparison:
         curves = torch.zeros(len(before), self.n + 2 * self.pad + 3)
         curves.scatter_add_(1, before, intensity.flatten(0, 1) - after).scatter_add_(1, before + 1, after)
         inside = slice(self.pad + 1, self.pad + 1 + self.n)
-        curves = self.smoothed(curves)[:, inside]
+        curves = self._smoothed(curves)[:, inside]
         scale = 1 / curves.sum(1, keepdim=True).clamp_min(1e-9)
         root = (scale * curves + self.floor).sqrt()
         bent = root - self.floor.sqrt()
         norm = bent.norm(dim=1, keepdim=True).clamp_min(1e-12)
         cosine = (bent @ self.measured)[:, None] / norm
         by_curve = (self.measured - cosine * bent / norm) / norm * scale / (2 * root)
-        by_curve = self.smoothed(torch.nn.functional.pad(by_curve, (self.pad + 1, self.pad + 2)))
+        by_curve = self._smoothed(torch.nn.functional.pad(by_curve, (self.pad + 1, self.pad + 2)))
         by_s = (by_curve.gather(1, before + 1) - by_curve.gather(1, before)).view(shape) / self.step
         return cosine.view(shape[:2]), (by_s * intensity / (2 * s)) @ lines.slopes
 
@@ -172,16 +177,26 @@ class _Batch(NamedTuple):
 def fitted(
     profile: Profile, structures: Sequence[Lines], stages: Sequence[Stage] = STAGES, seed: int = 0
 ) -> dict[int, Fit]:
-    """The best strain of each structure that gets through all widths, by its place among `structures`."""
+    """The best strain of each structure that gets through all widths, by its place among `structures`.
+
+    >>> from crystalnet.patterns.observed import Observed
+    >>> hkl, intensity = np.array([[1, 0, 0], [1, 1, 0], [1, 1, 1], [2, 0, 0]]), np.array([9.0, 4, 2, 3])
+    >>> s = np.linalg.norm(hkl, axis=1) / (2 * 4.04)  # a = 4.04 Å
+    >>> profile = Profile.of_peaks(Observed(s, intensity, 0.1, 0.45, 1.54, exact=True))
+    >>> lines = Lines.of(hkl / 4.0, intensity, np.eye(3)[None], 10, profile)
+    >>> found = fitted(profile, [lines])[0]
+    >>> f"a = {lines.strained(4.0 * np.eye(3), found.strain)[0, 0]:.2f} Å"
+    'a = 4.04 Å'
+    """
     rng = np.random.default_rng(seed)
-    going = {place: _tensor(starts(one, rng)) for place, one in enumerate(structures) if len(one.squares)}
+    going = {place: _tensor(_starts(one, rng)) for place, one in enumerate(structures) if len(one.squares)}
     found: dict[int, Fit] = {}
     for stage in stages:
         comparison = Comparison(profile, stage.width)
         cosines: dict[int, torch.Tensor] = {}
         for part in _parts(structures, going, stage.lines):
             lines = _Batch.of([structures[place] for place in part], stage.lines)
-            u = uphill(comparison, lines, torch.stack([going[place] for place in part]), stage)
+            u = _uphill(comparison, lines, torch.stack([going[place] for place in part]), stage)
             value, order = comparison(lines, u)[0].topk(min(stage.starts, u.shape[1]), dim=1)
             u = u.gather(1, order[..., None].expand(-1, -1, MOST_STRAINS + 1))
             going |= dict(zip(part, u, strict=True))
@@ -196,7 +211,7 @@ def fitted(
     return found
 
 
-def starts(structure: Lines, rng: np.random.Generator, n: int = STARTS) -> np.ndarray:
+def _starts(structure: Lines, rng: np.random.Generator, n: int = STARTS) -> np.ndarray:
     """Strains (n, 7) to begin with: lengths over SPAN, shapes about the structure's own, no shift."""
     identity = np.trace(structure.strains, axis1=1, axis2=2)
     shape = rng.normal(size=(n, len(identity))) * (SHEAR * 10 ** rng.uniform(-1, 0.5, n))[:, None]
@@ -206,7 +221,7 @@ def starts(structure: Lines, rng: np.random.Generator, n: int = STARTS) -> np.nd
     return u
 
 
-def uphill(comparison: Comparison, lines: _Batch, u: torch.Tensor, stage: Stage) -> torch.Tensor:
+def _uphill(comparison: Comparison, lines: _Batch, u: torch.Tensor, stage: Stage) -> torch.Tensor:
     """The strains (T, S, 7) after Adam's steps."""
     first, second = torch.zeros_like(u), torch.zeros_like(u)
     for step in range(1, stage.steps + 1):
