@@ -46,13 +46,10 @@ def solve(pattern: Path, formula, wavelength, scan, system, out, seed, workers, 
         click.echo(rows.to_json(orient="records") if as_json else rows.to_string(index=False))
         click.echo(f"Kept in {out}", err=True)
         return
-    from crystalnet.runs.pattern_row import said
     from crystalnet.solving.report import write_report
     from crystalnet.solving.solution import solve as solved
 
-    solution = solved(
-        pattern, said(formula or ""), wavelength, system, scan=scan, progress=not quiet, seed=seed
-    )
+    solution = solved(pattern, formula, wavelength, system, scan=scan, progress=not quiet, seed=seed)
     folder = write_report(solution, out) if out else None
     click.echo(json.dumps(_facts(solution, folder)) if as_json else _words(solution, folder))
 
@@ -67,8 +64,8 @@ def _is_table(path: Path) -> bool:
 
 
 def _words(solution, folder: Path | None) -> str:
-    verdict = "confident" if solution.is_confident else "no confident answer"
-    lines = [f"{solution.name}: {verdict}, probability {solution.confidence:.2f}, {solution.seconds:.1f} s"]
+    lines = [f"{solution.name}: probability {solution.confidence:.2f}, {solution.seconds:.1f} s"]
+    lines += [f"{solution.verdict.name}: {solution.verdict.value}"]
     lines += [solution.table().head(MOST_SHOWN).to_string(index=False)]
     return "\n".join(lines + [f"Report in {folder}"] * bool(folder))
 
@@ -76,7 +73,7 @@ def _words(solution, folder: Path | None) -> str:
 def _facts(solution, folder: Path | None) -> dict[str, Any]:
     return {
         "pattern": solution.name,
-        "confident": solution.is_confident,
+        "verdict": solution.verdict.name,
         "probability": round(solution.confidence, 4),
         "seconds": solution.seconds,
         "candidates": json.loads(solution.table().to_json(orient="records")),

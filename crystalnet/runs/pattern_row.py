@@ -53,7 +53,7 @@ def died_row(given: Mapping[str, str]) -> dict[str, Any]:
 def _found(given: Mapping[str, str], folder: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     solution = solve(
         folder / given["file"],
-        said(given["formula"]),
+        given["formula"] or None,
         given["wavelength"] or None,
         given["crystal_system"] or None,
         scan=_scan(given["scan"]),
@@ -67,11 +67,6 @@ def _found(given: Mapping[str, str], folder: Path, settings: Mapping[str, Any]) 
         answer = structure_of(solution.candidates[0].trial.atoms)
         row["right"] = bool(StructureMatcher().fit(answer, _truth(folder / given["truth"])))
     return row
-
-
-def said(formula: str) -> str | list[str] | None:
-    """A formula; elements with commas between them where the ratios are not known; or nothing."""
-    return [element.strip() for element in formula.split(",")] if "," in formula else formula or None
 
 
 def _scan(text: str) -> int | None:

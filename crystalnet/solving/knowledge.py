@@ -36,8 +36,15 @@ class Knowledge:
     assumptions: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
-    def of(cls, said) -> Knowledge:
-        """Of a formula, a list of elements, None for nothing, or a Knowledge as it is; errors as below."""
+    def of(cls, said: Said) -> Knowledge:
+        """Of a formula, a list of elements or text with commas between them, None for nothing, or a Knowledge
+        as it is; errors as below.
+
+        >>> Knowledge.of("Mg2Si").formula, Knowledge.of("Mg, Si").amounts
+        ({'Mg': 2, 'Si': 1}, None)
+        """
+        if isinstance(said, str) and "," in said:
+            said = [element.strip() for element in said.split(",")]
         if said is None:
             return cls.nothing()
         if isinstance(said, Knowledge):
@@ -161,3 +168,6 @@ def strangeness(role: Mapping[str, int], element: str) -> float:
     """
     likeness = sum(n * math.exp(-unlikeness(other, element)) for other, n in role.items())
     return -math.log(likeness / sum(role.values()))
+
+
+Said = str | Mapping[str, float] | Composition | Iterable[str] | Knowledge | None

@@ -111,9 +111,7 @@ def filled(knowledge: Knowledge, catalogue: Catalogue, system: str | None) -> li
             unlike, roles = knowledge.fillings(template)[0]
             symbols = tuple(roles[old] for old in template.symbols.tolist())
             groups[template.key].append(Filled(unlike, template, symbols))
-    kept = [
-        one for group in groups.values() for one in sorted(group, key=lambda one: one.unlike)[:OF_A_TYPE]
-    ]
+    kept = [one for group in groups.values() for one in sorted(group, key=lambda one: one.unlike)[:OF_A_TYPE]]
     return sorted(kept, key=lambda one: one.unlike)[:SCREENED]
 
 

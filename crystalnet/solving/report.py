@@ -99,9 +99,10 @@ def report(solution: Solution) -> str:
     given = "".join(f"{k}{n if n > 1 else ''}" for k, n in knowledge.formula.items())
     given = given or ", ".join(knowledge.elements) or "nothing"
     verdict = (
-        "The first candidate is a confident answer."
+        solution.verdict.value
         if solution.is_confident
-        else "**No confident answer.** The candidates below are worth a look, not a deposit."
+        else f"**No confident answer** ({solution.verdict.name}). {solution.verdict.value}"
+        " The candidates below are worth a look, not a deposit."
     )
     rows = ["| " + " | ".join(table.columns) + " |", "|" + "---|" * len(table.columns)]
     rows += ["| " + " | ".join(map(str, row)) + " |" for row in table.itertuples(index=False)]

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pymatgen.core import Composition, Lattice
+from pymatgen.core import Composition, Lattice, Structure
 from tqdm.auto import tqdm
 
-from crystalnet.data.crystals import CRYSTAL_SYSTEMS
 from crystalnet.errors import Code, CrystalNetError
 from crystalnet.lattice.alignment import indexed
 from crystalnet.lattice.lattice import Cell
-from crystalnet.patterns.measured import Measured, read_pattern
 from crystalnet.patterns.observed import Observed
-from crystalnet.patterns.peaks import PeakFit, fit_peaks
+from crystalnet.patterns.peaks import PeakFit
 from crystalnet.patterns.profile import Profile
-from crystalnet.patterns.wavelengths import wavelength_of
-from crystalnet.physics.diffraction import Peaks
 from crystalnet.solving.candidates import Candidate
 from crystalnet.solving.catalogue import Catalogue
-from crystalnet.solving.densities import PHASINGS, inputs_of
+from crystalnet.solving.densities import inputs_of
+from crystalnet.solving.door import Pattern, pattern_of, seconds_of, sources_of, system_of
 from crystalnet.solving.frames import Frames
-from crystalnet.solving.knowledge import Knowledge
+from crystalnet.solving.knowledge import Knowledge, Said
 from crystalnet.solving.pretrained import network_name, trained
 from crystalnet.solving.ranking import CONFIDENT, structure_of
 from crystalnet.solving.sources import (
@@ -34,13 +31,14 @@ from crystalnet.solving.sources import (
     SOURCES,
     chosen,
     compared,
-    confidence,
     embedded,
     found,
     is_worth,
+    judged,
     propose,
 )
 from crystalnet.solving.templates import FAMILIES
+from crystalnet.solving.verdict import Verdict
 
 DOUBTFUL = 0.2  # of the time, where no cell from positions convinces; our choice
 ANGLES = "alpha", "beta", "gamma"
@@ -57,6 +55,7 @@ class Solution:
         cells: that explain the positions of the peaks, best first; none where no peaks could be indexed.
         candidates: best first, all different.
         confidence: the probability that the first is right.
+        verdict: whether that is a confident answer, and if not, why.
         seconds: that it took.
         fit: the pattern taken apart, if it came as one.
         assumptions: what was taken for granted when pattern and composition were read, a sentence each.
@@ -68,6 +67,7 @@ class Solution:
     cells: list[Cell]
     candidates: list[Candidate]
     confidence: float
+    verdict: Verdict
     seconds: float
     fit: PeakFit | None = None
     assumptions: tuple[str, ...] = ()
@@ -77,7 +77,7 @@ class Solution:
         return self.confidence >= CONFIDENT
 
     @property
-    def structure(self):
+    def structure(self) -> Structure:
         """The first candidate as a pymatgen Structure, primitive cell.
 
         Raises:
@@ -90,6 +90,10 @@ class Solution:
                 Code.NO_CANDIDATE,
             )
         return structure_of(self.candidates[0].trial.atoms)
+
+    def best_or_none(self) -> Structure | None:
+        """The first candidate as `structure`, or None where there is no confident answer."""
+        return self.structure if self.is_confident else None
 
     def network_answer(self, n: int = 50) -> tuple[np.ndarray, float]:
         """What the network makes of peaks and formula, without lattice and candidates: its density (n, n, n)
@@ -138,14 +142,14 @@ class Solution:
 
 
 def solve(
-    pattern,
-    formula=None,
+    pattern: Pattern,
+    formula: Said = None,
     wavelength: float | str | None = None,
     crystal_system: str | None = None,
     *,
     scan: int | None = None,
     catalogue: Catalogue | str | Path | None = None,
-    sources: Sequence[str] = SOURCES,
+    sources: str | Iterable[str] = SOURCES,
     seconds: float = 30.0,
     progress: bool = True,
     seed: int = 0,
@@ -170,26 +174,17 @@ def solve(
         seed: of everything drawn.
 
     Raises:
-        CrystalNetError: a pattern, formula, crystal system or source that cannot be, no peaks that stand
-            out, or neither a cell that explains them nor a known type that does.
+        CrystalNetError: a pattern, formula, crystal system, source or time that cannot be, no peaks that
+            stand out, or neither a cell that explains them nor a known type that does.
     """
     started = time.perf_counter()
-    if crystal_system is not None and crystal_system not in CRYSTAL_SYSTEMS:
-        raise CrystalNetError(
-            f"{crystal_system!r}: there is no such crystal system. Choose one of"
-            f" {', '.join(CRYSTAL_SYSTEMS)}, or None.",
-            Code.BAD_ARGUMENT,
-        )
-    if unknown := [source for source in sources if source not in (*SOURCES, *PHASINGS)]:
-        raise CrystalNetError(
-            f"There is no source {unknown[0]!r}. Choose some of {', '.join(SOURCES)}.", Code.BAD_ARGUMENT
-        )
+    system, sources, seconds = system_of(crystal_system), sources_of(sources), seconds_of(seconds)
     knowledge = Knowledge.of(formula)
     with tqdm(total=2 + len(sources), desc="peaks", disable=not progress, leave=False) as bar:
-        name, observed, fit = _observed(pattern, wavelength, scan)
+        name, observed, fit = pattern_of(pattern, wavelength, scan)
         bar.set_description("lattice")
         bar.update()
-        observed, cells, no_cell = _indexed(observed, crystal_system)
+        observed, cells, no_cell = _indexed(observed, system)
         bar.update()
         catalogue = embedded() if catalogue is None else Catalogue.of(catalogue)
         peaks = whole = Frames(observed)
@@ -204,7 +199,7 @@ def solve(
                 frames = whole if source == "profile" else peaks
                 limit = seconds if not fit or (cells and cells[0].convincing) else DOUBTFUL * seconds
                 proposed = propose(
-                    source, frames, knowledge, cells, catalogue, crystal_system, limit, seed, None, profile
+                    source, frames, knowledge, cells, catalogue, system, limit, seed, None, profile
                 )
                 candidates += compared(proposed, whole) if fit and source != "profile" else proposed
                 is_found = found(candidates, whole, peaks)
@@ -214,8 +209,8 @@ def solve(
         raise no_cell
     took = round(time.perf_counter() - started, 2)
     assumptions = (*(fit.pattern.assumptions if fit else ()), *knowledge.assumptions)
-    sure = confidence(ranked, peaks)
-    return Solution(name, observed, knowledge, cells, ranked, sure, took, fit, assumptions)
+    sure, verdict = judged(ranked, peaks)
+    return Solution(name, observed, knowledge, cells, ranked, sure, verdict, took, fit, assumptions)
 
 
 def _indexed(observed: Observed, system: str | None) -> tuple[Observed, list[Cell], CrystalNetError | None]:
@@ -226,13 +221,3 @@ def _indexed(observed: Observed, system: str | None) -> tuple[Observed, list[Cel
         return *indexed(observed, FAMILIES.get(system)), None
     except CrystalNetError as error:
         return observed, [], error
-
-
-def _observed(pattern, wavelength, scan=None) -> tuple[str, Observed, PeakFit | None]:
-    if isinstance(pattern, Observed):
-        return "pattern", pattern, None
-    if isinstance(pattern, Peaks):
-        return "peaks", Observed.of_peaks(pattern, *[wavelength_of(wavelength)] if wavelength else []), None
-    measured = pattern if isinstance(pattern, Measured) else read_pattern(pattern, wavelength, scan=scan)
-    fit = fit_peaks(measured, wavelength_of(wavelength))
-    return measured.name, fit.observed(), fit

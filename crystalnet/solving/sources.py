@@ -21,6 +21,7 @@ from crystalnet.solving.ranking import COMPARED, CONFIDENT, distinct, facts, fea
 from crystalnet.solving.refinement import STAGES, refine
 from crystalnet.solving.structure_types import FILE, TypeFile
 from crystalnet.solving.templates import FAMILIES
+from crystalnet.solving.verdict import Verdict, verdict_of
 
 SIMPLIFIED = 6  # candidates whose higher symmetry is looked for, our choice
 SOURCES = ("analogues", "profile", "network", "phasing")
@@ -53,7 +54,12 @@ def is_worth(source: str, candidates: Sequence[Candidate], cells: Sequence[Cell]
 
 
 def confidence(ranked: Sequence[Candidate], peaks: Frames | None = None) -> float:
-    """The probability that the first of `chosen` candidates is right; 0 if there is none.
+    """The probability that the first of `chosen` candidates is right; see `judged`."""
+    return judged(ranked, peaks)[0]
+
+
+def judged(ranked: Sequence[Candidate], peaks: Frames | None = None) -> tuple[float, Verdict]:
+    """The probability that the first of `chosen` candidates is right, 0 if there is none, and the verdict.
 
     Its weights were fitted to cells from positions: what the whole profile alone says stays below CONFIDENT.
 
@@ -62,10 +68,13 @@ def confidence(ranked: Sequence[Candidate], peaks: Frames | None = None) -> floa
             the whole curve.
     """
     if not ranked:
-        return 0.0
+        return 0.0, verdict_of(None, 0.0)
     first, *others = [one.changed(one.trial, peaks) for one in ranked[:COMPARED]] if peaks else ranked
-    sure = float(probability(features(**facts([first, *sorted(others, key=lambda one: one.score)]))))
-    return min(sure, MOST_SURE) if first.origin.startswith(ORIGIN) else sure
+    told = facts([first, *sorted(others, key=lambda one: one.score)])
+    sure = float(probability(features(**told)))
+    capped = first.origin.startswith(ORIGIN) and sure > MOST_SURE
+    sure = MOST_SURE if capped else sure
+    return sure, verdict_of(told, sure, capped)
 
 
 def propose(

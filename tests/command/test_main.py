@@ -44,6 +44,7 @@ def test_a_pattern_is_solved_and_reported(said, folder, tmp_path):
     answer = json.loads(text)
     assert status == 0 and answer["candidates"][0]["formula"] == "NaCl"
     assert answer["candidates"][0]["space group"] == 225 and 0 <= answer["probability"] <= 1
+    assert answer["verdict"].isupper()
     assert (tmp_path / "report" / "candidates.csv").exists() and answer["report"]
 
 

@@ -48,6 +48,7 @@ from crystalnet.solving.ranking import CONFIDENT, WEIGHTS, bond, faintest, featu
 from crystalnet.solving.report import report, write_report
 from crystalnet.solving.solution import Solution, solve
 from crystalnet.solving.sources import embedded
+from crystalnet.solving.verdict import USUAL, Verdict, verdict_of
 
 SALT = Structure.from_spacegroup(225, Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 TITANATE = Structure.from_spacegroup(
@@ -76,6 +77,7 @@ def test_the_answer_is_the_crystal(salt):
     assert table.loc[0, "a (Å)"] == pytest.approx(5.64, abs=2e-3)
     assert list(table["rank"]) == list(range(1, len(table) + 1))
     assert 0 <= salt.confidence <= 1 and "NaCl" not in repr(salt)
+    assert salt.is_confident == (salt.verdict is Verdict.CONFIDENT) == (salt.best_or_none() is not None)
 
 
 def test_a_measured_file_is_solved_with_the_embedded_types(tmp_path):
@@ -113,11 +115,30 @@ def test_the_report_is_whole_or_not_there(salt, tmp_path):
 
 
 def test_nothing_found_is_said(salt, tmp_path):
-    nothing = Solution("it", salt.observed, salt.knowledge, salt.cells, [], 0.0, 1.0)
+    nothing = Solution("it", salt.observed, salt.knowledge, salt.cells, [], 0.0, Verdict.NO_CANDIDATE, 1.0)
     for asked in (lambda: nothing.structure, lambda: write_report(nothing, tmp_path / "x")):
         with pytest.raises(CrystalNetError, match="Check formula"):
             asked()
     assert "No confident answer" in report(nothing) and not nothing.is_confident
+    assert nothing.best_or_none() is None and "NO_CANDIDATE" in report(nothing)
+
+
+@pytest.mark.parametrize(
+    ("odd", "verdict"),
+    [
+        ({"distance": 0.3}, Verdict.UNEXPLAINED),
+        ({"lead": 1.0}, Verdict.RIVAL),
+        ({"unnamed": 3}, Verdict.ELEMENTS_OPEN),
+        ({"faintest": 1e-5}, Verdict.FAINT),
+        ({"volume": 1.6}, Verdict.UNUSUAL_VOLUME),
+        ({"bond": 0.6}, Verdict.UNUSUAL_BONDS),
+        ({"peaks": 3}, Verdict.FEW_PEAKS),
+    ],
+)
+def test_the_verdict_names_what_is_odd(odd, verdict):
+    told = {**USUAL, **odd}
+    assert verdict_of(told, 0.5) is verdict
+    assert verdict_of(told, 0.9) is Verdict.CONFIDENT and verdict_of(told, 0.7, True).name == "NOT_CALIBRATED"
 
 
 @pytest.mark.parametrize(
@@ -126,6 +147,11 @@ def test_nothing_found_is_said(salt, tmp_path):
         ({"formula": "Xx"}, "no tables for Xx"),
         ({"crystal_system": "cubical"}, "no such crystal system"),
         ({"sources": ["tea leaves"]}, "no source"),
+        ({"sources": ("analogues", "netwrk")}, "no source 'netwrk'"),
+        ({"sources": ()}, "No source"),
+        ({"seconds": 0}, "seconds above 0"),
+        ({"seconds": -1}, "seconds above 0"),
+        ({"seconds": float("nan")}, "seconds above 0"),
         ({"wavelength": -1.0}, "wavelength"),
     ],
 )
