@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
+from os import PathLike
 
 
 class Code(Enum):
@@ -206,8 +207,14 @@ class CrystalNetError(ValueError):
 
 
 @contextmanager
-def writing(path) -> Iterator[None]:
-    """Around what writes a file or folder: a full disk, or no permission, is one clear error."""
+def writing(path: str | PathLike) -> Iterator[None]:
+    """Around what writes a file or folder: a full disk, or no permission, is one clear error.
+
+    >>> with writing("no/such/folder/a.txt"):
+    ...     open("no/such/folder/a.txt", "w")
+    Traceback (most recent call last):
+    crystalnet.errors.CrystalNetError: no/such/folder/a.txt could not be written (No such file...
+    """
     try:
         yield
     except OSError as error:

@@ -1,15 +1,4 @@
-"""Densities from files: a VASP CHGCAR, or an .npz file that holds a CMED with its crystal.
-
->>> import tempfile
->>> from crystalnet.data.prototypes import library_crystals
->>> from crystalnet.physics.density import promolecule_cmed
->>> crystal = library_crystals()[0]
->>> with tempfile.TemporaryDirectory() as folder:
-...     path = Path(folder) / f"{crystal.material_id}.npz"
-...     write_cmed(path, promolecule_cmed(crystal.atoms, n=16), crystal.atoms)
-...     read_cmed(path)[0].dtype, cmed_from_file(path, n=16).dtype, len(density_files(folder, [crystal]))
-(dtype('float16'), dtype('float64'), 1)
-"""
+"""Densities from files: a VASP CHGCAR, or an .npz file that holds a CMED with its crystal."""
 
 from __future__ import annotations
 
@@ -31,7 +20,7 @@ from crystalnet.errors import Code, CrystalNetError, writing
 from crystalnet.physics.atoms import Atoms, AtomsLike
 from crystalnet.physics.density import GRID
 
-if TYPE_CHECKING:  # pymatgen's reader of VASP's files takes seconds to import
+if TYPE_CHECKING:  # seconds to import
     from pymatgen.io.vasp import Chgcar
 
 SAME_CELL = 0.02  # Å, our choice: two relaxations of one crystal
@@ -184,18 +173,6 @@ def chgcar_cmed(chgcar: str | Path | Chgcar, n: int = GRID, method: str = "fouri
 
     Raises:
         CrystalNetError: a file that is not a whole CHGCAR, or an unknown method.
-
-    >>> import tempfile
-    >>> from pymatgen.core import Lattice, Structure
-    >>> from pymatgen.io.vasp import Chgcar
-    >>> cell = Structure(Lattice.cubic(3.35), ["Po"], [[0, 0, 0]])
-    >>> chgcar = Chgcar(cell, {"total": np.full((8, 8, 8), 6.0)})  # VASP: electrons, times the volume
-    >>> round(float(chgcar_cmed(chgcar, n=10).mean() * cell.volume), 3)
-    6.0
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     chgcar.write_file(f"{folder}/CHGCAR")
-    ...     read_chgcar(f"{folder}/CHGCAR").dim
-    (8, 8, 8)
     """
     from pyrho.charge_density import ChargeDensity
     from pyrho.utils import interpolate_fourier

@@ -44,12 +44,7 @@ class UnreachableError(CrystalNetError):
 
 
 class PassingError(Exception):
-    """A request that may work when tried again; `wait` is what the server asks for, in seconds.
-
-    >>> fault = PassingError.of_status(503, retry_after="7")
-    >>> fault.wait, PassingError.of_status(404, None)  # what is not there will not come
-    (7.0, None)
-    """
+    """A request that may work when tried again; `wait` is what the server asks for, in seconds."""
 
     def __init__(self, reason: str, wait: float = 0.0):
         super().__init__(reason)
@@ -222,6 +217,7 @@ class FailureLog:
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_whole(Path(folder) / "mp-1.json", b"{}")
     ...     log = FailureLog(Path(folder) / "failures.jsonl")
     ...     log.write("mp-149", "no density")
     ...     log.read()

@@ -19,10 +19,11 @@ damage is found before it misleads the HDF5 library.
 >>> with tempfile.TemporaryDirectory() as folder:
 ...     path = Path(folder) / "one.h5"
 ...     lay_out(path, [("train", crystal)], n=14, density_source="promolecule", recipe="")
+...     cmed = read_header(path).arrays["cmed"]
 ...     with Rows(path, "r+b") as rows:
 ...         rows.write("cmed", 0, np.ones((14, 14, 14)))  # as float16
 ...         rows.sync()
-...         rows.read("cmed", 0)[:2].hex(), read_header(path).arrays["cmed"].row(0)[1], 2 * 14**3
+...         rows.read("cmed", 0)[:2].hex(), cmed.row(0)[1], cmed.end - cmed.offset
 ...         text = crystal_text(crystal).encode()
 ...         len(rows.checksum(0, text, b"train")), len(list(checked_rows(path, progress=False)))
 ('003c', 5488, 5488)
@@ -120,12 +121,7 @@ def crystal_text(crystal: Crystal) -> str:
 
 
 class Array(NamedTuple):
-    """Where an array lies in the file: offset in bytes, shape and type.
-
-    >>> array = Array(offset=4096, shape=(10, 1024), dtype="<f4")
-    >>> array.row(1), array.end
-    ((8192, 4096), 45056)
-    """
+    """Where an array lies in the file: offset in bytes, shape and type."""
 
     offset: int
     shape: tuple[int, ...]

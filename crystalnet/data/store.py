@@ -40,6 +40,7 @@ class Store:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     store = build_store(splits, f"{folder}/three.h5", n=14, workers=1, progress=False)
     ...     Store(store.path).verify(progress=False)
+    ...     store.check([0])
     ...     store.indices("test"), len(store.crystals), store.failures, len(store.digest)
     (array([2]), 3, ['', '', ''], 64)
     >>> store.patterns.shape, store.profiles.shape, store.compositions.shape, store.cmed.dtype

@@ -61,9 +61,10 @@ def variations(
         '<original>~1' and so on.
 
     >>> from crystalnet.data.prototypes import prototype_crystals
-    >>> (copy,) = variations(prototype_crystals("cubic", 1), copies=1)
-    >>> copy.material_id.endswith("~1"), copy.space_group
-    (True, 215)
+    >>> crystals = prototype_crystals("cubic", 1)
+    >>> (copy,) = variations(crystals, copies=1)
+    >>> copy.material_id, copy.space_group == crystals[0].space_group
+    ('proto-cubic-00000~1', True)
     """
     taken = {_identity(crystal) for crystal in (*crystals, *held_out)}
     kept = []

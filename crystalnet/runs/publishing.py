@@ -15,8 +15,9 @@ import torch
 from tqdm.auto import tqdm
 
 from crystalnet.data.leakage import swap_neighbours
-from crystalnet.data.store import ALTERED
+from crystalnet.data.store import ALTERED, Store
 from crystalnet.errors import Code, CrystalNetError
+from crystalnet.model.network import DensityNetwork
 from crystalnet.physics.similarity import align
 from crystalnet.physics.symmetry import lattice_operations
 from crystalnet.runs.params import Params, repository_root
@@ -170,7 +171,7 @@ def _neighbours(store, rows: pd.Series) -> np.ndarray:
     return rows.map(dict(zip(tested.tolist(), counts.tolist(), strict=True))).to_numpy()
 
 
-def gallery_of(model, store, scores: pd.DataFrame) -> dict[str, np.ndarray]:
+def gallery_of(model: DensityNetwork, store: Store, scores: pd.DataFrame) -> dict[str, np.ndarray]:
     """The gallery of a record: test crystals at `QUANTILES` of the honest SSIM, each once, with the answers
     of the network."""
     ranked = scores.sort_values("honest_ssim", kind="stable")["row"].tolist()

@@ -8,11 +8,11 @@ Both answer like the network: `predict` gives guesses, `answer` the one deployab
 >>> with tempfile.TemporaryDirectory() as folder:
 ...     splits = {"train": prototype_crystals("cubic", 3)}
 ...     store = build_store(splits, f"{folder}/three.h5", n=14, workers=1, progress=False)
+...     nearest, mean = NearestNeighbour(store), MeanDensity(store)
 >>> asked = store.patterns[1], store.compositions[1]
->>> nearest = NearestNeighbour(store)
 >>> int(nearest.nearest(*asked, n_neighbours=2)[0]), nearest.predict(*asked, n_samples=2).shape
 (1, torch.Size([2, 14, 14, 14]))
->>> torch.allclose(MeanDensity(store).answer(*asked), torch.tensor(store.cmed).float().mean(0), atol=1e-3)
+>>> torch.allclose(mean.answer(*asked), torch.tensor(store.cmed).float().mean(0), atol=1e-3)
 True
 """
 

@@ -1,6 +1,13 @@
 """What solving gives, in tables: challenges, impostors, who solves what, what is missed, and what made them.
 
 Rows are DataFrames as `solvings.Solvings.challenge` gives them, with columns system, challenge and split.
+
+>>> rows = pd.DataFrame({"challenge": ["exact", "errors"] * 2, "material_id": ["a", "a", "b", "b"],
+...                      "top_1": [1, 0, 1, 1]})
+>>> who_solves(rows)["by it alone"].tolist()  # a, by the exact pattern
+[1, 0]
+>>> auc([0.9, 0.8, 0.1], [True, False, False])
+1.0
 """
 
 from __future__ import annotations
@@ -9,6 +16,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from crystalnet.scoring.challenges import is_impostor
 from crystalnet.solving.analogues import GOOD
@@ -66,7 +74,7 @@ def challenge_table(rows: pd.DataFrame) -> pd.DataFrame:
     return table.astype({"crystals": int})
 
 
-def auc(confidence, right) -> float:
+def auc(confidence: ArrayLike, right: ArrayLike) -> float:
     """The probability that a right answer is more confident than a wrong one; NaN if one kind is missing."""
     confidence, right = np.asarray(confidence, float), np.asarray(right, bool)
     if right.all() or not right.any():
