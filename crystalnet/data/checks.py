@@ -32,8 +32,7 @@ def checked_atoms(structure: Structure | Atoms, name: str) -> Atoms:
     Raises:
         CrystalNetError: no atoms or more than MAX_ATOMS, partial occupancy, an element without form factor or
             valence density, a cell that does not repeat in three directions, has no volume or a value that
-            is not finite, less than MIN_VOLUME an atom, atoms closer than MIN_DISTANCE, or one that is alone
-            within ISOLATION.
+            is not finite, atoms closer than MIN_DISTANCE, or one that is alone within ISOLATION.
     """
     if isinstance(structure, Structure):
         structure = _bare(structure, name)
@@ -59,12 +58,6 @@ def checked_atoms(structure: Structure | Atoms, name: str) -> Atoms:
         raise CrystalNetError(
             f"{name}: the unit cell has no volume. Correct the lattice vectors.", Code.BAD_STRUCTURE
         )
-    if abs(volume) < MIN_VOLUME * len(symbols):
-        raise CrystalNetError(
-            f"{name}: an atom has {abs(volume) / len(symbols):.2f} Å^3, less than {MIN_VOLUME:g} Å^3, as in"
-            " no crystal. Correct the cell, its units (Å) or the symmetry that doubles atoms.",
-            Code.BAD_STRUCTURE,
-        )
     if volume < 0:
         lattice, frac_coords = -lattice, -frac_coords
     nearest = _nearest_distances(lattice, frac_coords)
@@ -79,6 +72,30 @@ def checked_atoms(structure: Structure | Atoms, name: str) -> Atoms:
             Code.BAD_STRUCTURE,
         )
     return Atoms(lattice, frac_coords, symbols)
+
+
+def dense_as_a_crystal(structure: Structure | Atoms, name: str) -> None:
+    """Refuse a cell that no crystal under usual pressure has: its units or symmetry are wrong most often.
+
+    >>> iron = Atoms(2.87 * np.eye(3), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Fe", "Fe"]))
+    >>> dense_as_a_crystal(iron, "iron")
+    >>> dense_as_a_crystal(iron._replace(lattice=1.5 * np.eye(3)), "in half the cell")
+    Traceback (most recent call last):
+    ...
+    crystalnet.errors.CrystalNetError: in half the cell: an atom has 1.69 Å^3, less than 5 Å^3, ...
+
+    Raises:
+        CrystalNetError: less than MIN_VOLUME an atom.
+    """
+    lattice = structure.lattice.matrix if isinstance(structure, Structure) else structure.lattice
+    n_atoms = len(structure) if isinstance(structure, Structure) else len(structure.symbols)
+    each = abs(np.linalg.det(lattice)) / max(n_atoms, 1)
+    if MIN_DISTANCE**3 / max(n_atoms, 1) <= each < MIN_VOLUME:
+        raise CrystalNetError(
+            f"{name}: an atom has {each:.2f} Å^3, less than {MIN_VOLUME:g} Å^3, as in no crystal. Correct the"
+            " cell, its units (Å) or the symmetry that doubles atoms.",
+            Code.BAD_STRUCTURE,
+        )
 
 
 def _bare(structure: Structure, name: str) -> Atoms:

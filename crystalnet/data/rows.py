@@ -12,6 +12,7 @@ from typing import NamedTuple, NoReturn
 
 import numpy as np
 
+from crystalnet.data.checks import dense_as_a_crystal
 from crystalnet.data.cif import MOST, cif_structure
 from crystalnet.data.crystals import Crystal, crystal_from_structure, crystal_system_of
 from crystalnet.data.text_files import lines_of
@@ -62,6 +63,7 @@ def csv_records(path: Path) -> Iterator[Record]:
             except ValueError as error:
                 _refuse(name, error)
             structure = cif_structure([row["cif"]], name)
+            dense_as_a_crystal(structure, name)
             return crystal_from_structure(structure, material_id, name=name, stable=stable, source=path.name)
 
         return Record(name, read)
@@ -116,6 +118,7 @@ def _json_crystal(line: str, name: str, split: str | None, source: str) -> Cryst
             raise ValueError(f"source is {source!r}, no text")
     except _WRONG as error:
         _refuse(name, error)
+    dense_as_a_crystal(atoms, name)
     return crystal_from_structure(
         atoms,
         material_id,

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from pymatgen.core import Structure
 
-from crystalnet.data.checks import MAX_ATOMS
+from crystalnet.data.checks import MAX_ATOMS, dense_as_a_crystal
 from crystalnet.data.cif import MOST, cif_structure
 from crystalnet.data.crystals import Crystal, crystal_from_structure
 from crystalnet.data.densities import chgcar_grid, chgcar_head, read_cmed
@@ -56,6 +56,7 @@ def read_structure(path: Path) -> Crystal:
     material_id = stem or path.resolve().parent.name
     density = {"keep_cell": True, "density_file": path} if kind in ("chgcar", "npz") else {}
     structure = _READERS[kind](path)
+    dense_as_a_crystal(structure, path.name)
     return crystal_from_structure(structure, material_id, name=path.name, source=path.name, **density)
 
 

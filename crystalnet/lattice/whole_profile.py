@@ -205,9 +205,9 @@ def fitted(
         ranked = ranked[: max(math.ceil(stage.structures * len(ranked)), 1)]
         going = {place: going[place] for place in ranked}
     for place in going:
-        best = going[place][0].numpy().astype(float)
-        strain = best[: len(structures[place].strains)]
-        found[place] = Fit(strain, float(best[-1]), math.sqrt(max(2 - 2 * float(cosines[place]), 0.0)))
+        *strain, height = going[place][0].tolist()
+        strain = np.array(strain[: len(structures[place].strains)])
+        found[place] = Fit(strain, height, math.sqrt(max(2 - 2 * float(cosines[place]), 0.0)))
     return found
 
 
@@ -237,13 +237,11 @@ def _uphill(comparison: Comparison, lines: _Batch, u: torch.Tensor, stage: Stage
 
 def _parts(structures: Sequence[Lines], going: dict[int, torch.Tensor], most: int) -> list[list[int]]:
     """Structures that are fitted at once: those with about as many reflections."""
-    parts: list[list[int]] = []
-    size = 0
+    parts, size = [], 0
     for place in sorted(going, key=lambda place: len(structures[place].squares)):
         own = min(len(structures[place].squares), most) * len(going[place])
         if not parts or size + own > FASTEST:
-            parts.append([])
-            size = 0
+            parts, size = [*parts, []], 0
         parts[-1].append(place)
         size += own
     return parts

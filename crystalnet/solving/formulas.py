@@ -196,7 +196,12 @@ def _counted(formula: str, text: str) -> Counter[str]:
 
 
 def _whole(formula, amounts: dict[str, float], said: list[str]) -> dict[str, int]:
-    """Amounts in their smallest whole ratio."""
+    """Amounts in their smallest whole ratio; whole ones are taken as they are."""
+    if all(amount == int(amount) for amount in amounts.values()):
+        whole = {symbol: int(amount) for symbol, amount in amounts.items()}
+        if sum(whole.values()) <= MOST_ATOMS:
+            divisor = math.gcd(*whole.values())
+            return {symbol: amount // divisor for symbol, amount in whole.items()}
     least = min(amounts.values())
     ratios = {
         symbol: Fraction(amount / least).limit_denominator(DENOMINATOR) for symbol, amount in amounts.items()

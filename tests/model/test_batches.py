@@ -36,7 +36,7 @@ def with_copies(tmp_path_factory) -> Store:
 
 def batches(store: Store, n_processes: int = 1, reads: str = "patterns", **changes) -> Batches:
     settings = TrainingParams(**{"batch_size": 3, "strata": 3} | changes)
-    return Batches(store, store.compositions, settings, 8, reads, n_processes=n_processes)
+    return Batches(store, store.compositions, settings, 8, reads=reads, n_processes=n_processes)
 
 
 @pytest.mark.parametrize(
