@@ -5,10 +5,9 @@ A reciprocal metric that is strained by symmetric tensors E_p moves reflections 
     s_h^2(u) = g_h^T (1 + \sum_p u_p E_p) g_h / 4,
 
 so that one product of matrices places them all; the height of the sample moves them about as linearly, and
-is fitted with them (see `patterns.observed.by_height`). Intensities stay. Curves are compared as bent roots
-(see `patterns.profile`) by the cosine of the angle between them, from wide peaks to narrow ones: wide ones
-pull from far, as in FIDEL (Habermehl et al., Acta Cryst. B 70, 347, 2014). Many starts of many structures go
-uphill at once, and at each width the worse ones end (successive halving).
+is fitted with them (`patterns.observed.by_height`). Curves are compared as bent roots (`patterns.profile`)
+by their cosine, from wide peaks to narrow ones: wide ones pull from far, as in FIDEL (Habermehl et al., Acta
+Cryst. B 70, 347, 2014). Many starts go uphill at once; at each width the worse ones end (successive halving).
 """
 
 from __future__ import annotations
@@ -248,4 +247,4 @@ def _parts(structures: Sequence[Lines], going: dict[int, torch.Tensor], most: in
 
 
 def _tensor(values: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values, np.float32))
+    return torch.tensor(values, dtype=torch.float32)
