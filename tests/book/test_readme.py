@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from crystalnet.runs.challenge_rows import read_challenges
 from crystalnet.scoring.challenges import is_impostor
 from crystalnet.show.challenges import with_confidence
+from crystalnet.show.minerals import rates
 from crystalnet.solving.ranking import CONFIDENT, WEIGHTS
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -57,3 +59,15 @@ def test_impostors():
     judged = with_confidence(kept[tested], WEIGHTS)
     fooled = judged.loc[judged["confidence"] >= CONFIDENT, "formula"]
     assert ("none came back as a confident answer" if fooled.empty else f"({', '.join(fooled)})") in said
+
+
+def test_measured_minerals():
+    rows = pd.read_csv(Path(__file__).parents[2] / "book" / "minerals.csv")
+    table = rates(rows)
+    words = " ".join(README.split())
+    low, high = table.loc["all", "95 % interval (Wilson)"].split(" to ")
+    said = f"right for {rows['right'].sum()} ({table.loc['all', 'share']}, 95 % interval {low} to {high};"
+    assert f"Of {len(rows)} measured minerals" in words and said in words
+    assert f"{table.loc['formula among the training crystals', 'right']} whose formula occurs" in words
+    assert f"{table.loc['formula not among them', 'right']} others), in a median of" in words
+    assert f"median of {rows['seconds'].median():.1f} s" in words

@@ -1,0 +1,40 @@
+"""Measured minerals: how often the first answer is right, with intervals."""
+
+from __future__ import annotations
+
+import pandas as pd
+from scipy.stats import binomtest
+
+from crystalnet.data.crystals import CRYSTAL_SYSTEMS
+from crystalnet.solving.ranking import CONFIDENT
+
+SEEN = "formula_in_shared_structures"
+
+
+def rates(rows: pd.DataFrame) -> pd.DataFrame:
+    """Shares of right first answers, a row a group of minerals: all, by formula, by crystal system, by size.
+
+    Args:
+        rows: as in book/minerals.csv.
+
+    >>> rows = pd.DataFrame({"system": ["cubic"] * 4, "n_atoms": 8, SEEN: True, "right": [1, 1, 1, 0]})
+    >>> rates(rows.assign(probability=0.5)).loc["cubic", "right"]
+    '3 of 4'
+    """
+    groups = {"all": rows, "formula among the training crystals": rows[rows[SEEN]]}
+    groups["formula not among them"] = rows[~rows[SEEN]]
+    groups |= {system: rows[rows["system"] == system] for system in CRYSTAL_SYSTEMS}
+    size = rows["n_atoms"]
+    groups |= {"up to 20 atoms": rows[size <= 20], "21 to 60": rows[(size > 20) & (size <= 60)]}
+    groups |= {"more than 60": rows[size > 60], "confident answers": rows[rows["probability"] >= CONFIDENT]}
+    return pd.DataFrame({name: _rate(part["right"]) for name, part in groups.items() if len(part)}).T
+
+
+def _rate(right: pd.Series) -> dict[str, str]:
+    found = binomtest(int(right.sum()), len(right))
+    low, high = found.proportion_ci(method="wilson")
+    return {
+        "right": f"{int(right.sum())} of {len(right)}",
+        "share": f"{100 * right.mean():.0f} %",
+        "95 % interval (Wilson)": f"{100 * low:.0f} to {100 * high:.0f} %",
+    }

@@ -1,0 +1,30 @@
+"""Rates of measured minerals: counted, with intervals that hold the share."""
+
+import pandas as pd
+
+from crystalnet.runs.params import repository_root
+from crystalnet.show.minerals import SEEN, rates
+
+
+def read() -> pd.DataFrame:
+    missing = {name: [""] for name in ("probability", "space group", "seconds")}
+    path = repository_root() / "book" / "minerals.csv"
+    return pd.read_csv(path, keep_default_na=False, na_values=missing)
+
+
+def test_kept_rows_are_counted_once():
+    rows = read()
+    table = rates(rows)
+    assert table.loc["all", "right"] == f"{rows['right'].sum()} of {len(rows)}"
+    systems = [int(text.split()[-1]) for text in table["right"].iloc[3:10]]
+    assert sum(systems) == len(rows) == rows["name"].nunique()
+    assert set(rows.loc[rows["code"] != "", "right"]) <= {0}
+
+
+def test_the_interval_holds_the_share():
+    rows = pd.DataFrame(
+        {"system": "cubic", "n_atoms": 8, SEEN: True, "probability": 0.9, "right": [1] * 9 + [0]}
+    )
+    row = rates(rows).loc["cubic"]
+    low, high = (int(word) for word in row["95 % interval (Wilson)"].split() if word.isdecimal())
+    assert low < 90 < high and row["share"] == "90 %"
