@@ -90,7 +90,7 @@ def dense_as_a_crystal(structure: Structure | Atoms, name: str) -> None:
     lattice = structure.lattice.matrix if isinstance(structure, Structure) else structure.lattice
     n_atoms = len(structure) if isinstance(structure, Structure) else len(structure.symbols)
     each = abs(np.linalg.det(lattice)) / max(n_atoms, 1)
-    if MIN_DISTANCE**3 / max(n_atoms, 1) <= each < MIN_VOLUME:
+    if n_atoms <= MAX_ATOMS and MIN_DISTANCE**3 / max(n_atoms, 1) <= each < MIN_VOLUME:
         raise CrystalNetError(
             f"{name}: an atom has {each:.2f} Å^3, less than {MIN_VOLUME:g} Å^3, as in no crystal. Correct the"
             " cell, its units (Å) or the symmetry that doubles atoms.",

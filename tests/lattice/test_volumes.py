@@ -1,6 +1,7 @@
 """The volume that atoms take: measured crystals, sums, and the fit that the table comes from."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -75,7 +76,9 @@ def test_the_fit_finds_volumes_that_crystals_were_made_with():
         assert predicted == pytest.approx(crystal.structure.volume, rel=0.01)
 
 
-def test_the_table_is_the_fit_to_training_crystals(shared_data):
+def test_the_table_is_the_fit_to_training_crystals(shared_data, monkeypatch):
+    folders = shared_data / "data", shared_data / "reference"
+    monkeypatch.setenv("CRYSTALNET_DATA", os.pathsep.join(map(str, folders)))
     crystals = []
     for system in ("cubic", "trigonal"):
         crystals += DataSets(Params.load(f"solving_{system}"), progress=False).cleaned(system).splits["train"]
