@@ -34,7 +34,7 @@ def read_yaml(text: str, name: str) -> Any:
     try:
         if len(text) > MOST:
             raise ValueError(f"{len(text)} characters, more than {MOST}")
-        return yaml.load(text, _Loader)  # a SafeLoader, see above
+        return _Loader(text).get_single_data()
     except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:
         cause = " ".join(str(error).split())
         raise CrystalNetError(f"{name} is not valid YAML: {cause}. Correct it.", Code.BAD_SETTING) from None
