@@ -206,11 +206,20 @@ def solve(
             bar.update()
     ranked = chosen(candidates, whole)
     if no_cell and not ranked:
-        raise no_cell
+        raise no_cell if "profile" not in sources else _nothing(no_cell)
     took = round(time.perf_counter() - started, 2)
     assumptions = (*(fit.pattern.assumptions if fit else ()), *knowledge.assumptions)
     sure, verdict = judged(ranked, peaks)
     return Solution(name, observed, knowledge, cells, ranked, sure, verdict, took, fit, assumptions)
+
+
+def _nothing(no_cell: CrystalNetError) -> CrystalNetError:
+    """The error where neither road leads anywhere."""
+    return CrystalNetError(
+        f"{no_cell} No structure type of the catalogue fits the whole profile either: give a larger one"
+        " (crystalnet.catalogue), and check formula and wavelength.",
+        Code.NO_CANDIDATE,
+    )
 
 
 def _indexed(observed: Observed, system: str | None) -> tuple[Observed, list[Cell], CrystalNetError | None]:
