@@ -26,7 +26,9 @@ window.CrystalNet ??= {};
     const length = Number(new DataView(buffer).getBigUint64(0, true)), start = 8 + length;
     const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)));
     const metadata = {}, tensors = {};
-    for (const [name, text] of Object.entries(header.__metadata__)) metadata[name] = JSON.parse(text);
+    for (const [name, text] of Object.entries(header.__metadata__)) {
+      metadata[name] = name === "sha256" ? text : JSON.parse(text);  // Python has checked the sum
+    }
     delete header.__metadata__;
     for (const [name, {dtype, shape, data_offsets: [from, to]}] of Object.entries(header)) {
       tensors[name] = {data: READERS[dtype](buffer.slice(start + from, start + to)), shape};
