@@ -26,6 +26,7 @@ PROFILES = {"cpu": 1, "cubic": 1, "spectral_cubic": BATCH, "spectral_trigonal": 
 def seconds(network, n_crystals: int) -> float:
     """Best time from inputs to densities."""
     pattern = torch.rand(n_crystals, network.n_bins)
+    pattern /= pattern.amax(1, keepdim=True)
     composition = torch.zeros(n_crystals, 118)
     composition[:, [10, 16]] = 0.5
     best = float("inf")
