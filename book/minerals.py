@@ -30,9 +30,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seconds", type=float, default=10, help="a source (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=1, help="processes (default: %(default)s)")
-    parser.add_argument(
-        "--rows", type=Path, help="where rows are kept till then"
-    )
+    parser.add_argument("--rows", type=Path, help="where rows are kept till then")
     options = parser.parse_args()
     folder = options.folder.resolve()
     about = pd.DataFrame(json.loads((folder / "index.json").read_text())).set_index("name")

@@ -23,6 +23,11 @@ def test_every_code_is_explained(code):
     assert code.name.isupper() and code.cause[0].isupper() and code.remedy[0].isupper()
 
 
+def test_every_code_is_used():
+    sources = "".join(path.read_text() for path in PACKAGE.rglob("*.py"))
+    assert [code.name for code in Code if f"Code.{code.name}" not in sources] == []
+
+
 def test_statuses_are_different_and_free():
     statuses = [code.status for code in Code]
     assert len(set(statuses)) == len(statuses)

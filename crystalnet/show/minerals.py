@@ -6,16 +6,28 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from crystalnet.data.crystals import CRYSTAL_SYSTEMS
+from crystalnet.runs.params import repository_root
 from crystalnet.solving.ranking import CONFIDENT
 
 SEEN = "formula_in_shared_structures"
+NUMBERS = "probability", "space group", "seconds"  # empty where nothing was found
+
+
+def read_minerals() -> pd.DataFrame:
+    """The rows that the repository keeps, book/minerals.csv.
+
+    >>> read_minerals()["right"].isin([0, 1]).all()
+    np.True_
+    """
+    empty = {name: [""] for name in NUMBERS}  # elsewhere 'NaN' would be a formula
+    return pd.read_csv(repository_root() / "book" / "minerals.csv", keep_default_na=False, na_values=empty)
 
 
 def rates(rows: pd.DataFrame) -> pd.DataFrame:
     """Shares of right first answers, a row a group of minerals: all, by formula, by crystal system, by size.
 
     Args:
-        rows: as in book/minerals.csv.
+        rows: as `read_minerals` gives them.
 
     >>> rows = pd.DataFrame({"system": ["cubic"] * 4, "n_atoms": 8, SEEN: True, "right": [1, 1, 1, 0]})
     >>> rates(rows.assign(probability=0.5)).loc["cubic", "right"]

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from crystalnet.runs.challenge_rows import read_challenges
 from crystalnet.scoring.challenges import is_impostor
 from crystalnet.show.challenges import with_confidence
-from crystalnet.show.minerals import rates
+from crystalnet.show.minerals import rates, read_minerals
 from crystalnet.solving.ranking import CONFIDENT, WEIGHTS
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -62,7 +61,7 @@ def test_impostors():
 
 
 def test_measured_minerals():
-    rows = pd.read_csv(Path(__file__).parents[2] / "book" / "minerals.csv")
+    rows = read_minerals()
     table = rates(rows)
     words = " ".join(README.split())
     low, high = table.loc["all", "95 % interval (Wilson)"].split(" to ")

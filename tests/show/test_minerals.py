@@ -2,18 +2,11 @@
 
 import pandas as pd
 
-from crystalnet.runs.params import repository_root
-from crystalnet.show.minerals import SEEN, rates
-
-
-def read() -> pd.DataFrame:
-    missing = {name: [""] for name in ("probability", "space group", "seconds")}
-    path = repository_root() / "book" / "minerals.csv"
-    return pd.read_csv(path, keep_default_na=False, na_values=missing)
+from crystalnet.show.minerals import SEEN, rates, read_minerals
 
 
 def test_kept_rows_are_counted_once():
-    rows = read()
+    rows = read_minerals()
     table = rates(rows)
     assert table.loc["all", "right"] == f"{rows['right'].sum()} of {len(rows)}"
     systems = [int(text.split()[-1]) for text in table["right"].iloc[3:10]]
