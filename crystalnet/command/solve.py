@@ -20,6 +20,8 @@ MOST_SHOWN = 10  # candidates on the screen, our choice
 @click.option("-w", "--wavelength", help="Å, or a name such as CuKa, where the file does not say it")
 @click.option("--scan", type=int, help="which one of a file of several, 1 for the first")
 @click.option("-s", "--system", help="the crystal system, if it is known")
+@click.option("--cell", nargs=6, type=float, metavar="A B C ALPHA BETA GAMMA", help="Å and degrees, if known")
+@click.option("--space-group", help="number or symbol, if it is known with the cell")
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), help="folder of the report, or table of many patterns"
 )
@@ -28,7 +30,21 @@ MOST_SHOWN = 10  # candidates on the screen, our choice
 @click.option("--dask", metavar="ADDRESS", help="of a Dask scheduler, for many patterns")
 @click.option("--json", "as_json", is_flag=True, help="print the answer as JSON")
 @click.option("--quiet", is_flag=True, help="no progress bar")
-def solve(pattern: Path, formula, wavelength, scan, system, out, seed, workers, dask, as_json, quiet) -> None:
+def solve(
+    pattern: Path,
+    formula,
+    wavelength,
+    scan,
+    system,
+    cell,
+    space_group,
+    out,
+    seed,
+    workers,
+    dask,
+    as_json,
+    quiet,
+) -> None:
     """Structures that explain PATTERN, ranked, with a probability.
 
     PATTERN is a file of one pattern, a folder of them, or a table: a CSV with the columns file, formula and,
@@ -37,6 +53,8 @@ def solve(pattern: Path, formula, wavelength, scan, system, out, seed, workers, 
     if pattern.is_dir() or _is_table(pattern):
         from crystalnet.runs.series import solve_series
 
+        if cell or space_group:
+            raise click.UsageError("--cell and --space-group are for one pattern, not for many.")
         out = out or pattern.with_name(f"{pattern.stem}-solved.csv")
         told = {"formula": formula, "wavelength": wavelength, "crystal_system": system, "scan": scan}
         told = {name: str(value) for name, value in told.items() if value}
@@ -49,7 +67,8 @@ def solve(pattern: Path, formula, wavelength, scan, system, out, seed, workers, 
     from crystalnet.solving.report import write_report
     from crystalnet.solving.solution import solve as solved
 
-    solution = solved(pattern, formula, wavelength, system, scan=scan, progress=not quiet, seed=seed)
+    told = {"cell": cell or None, "space_group": space_group, "scan": scan}
+    solution = solved(pattern, formula, wavelength, system, **told, progress=not quiet, seed=seed)
     folder = write_report(solution, out) if out else None
     click.echo(json.dumps(_facts(solution, folder)) if as_json else _words(solution, folder))
 

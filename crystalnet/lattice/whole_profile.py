@@ -28,7 +28,9 @@ HIGHEST = 0.2  # degrees that the sample's height may shift peaks by, our choice
 REACH = 3.5  # standard deviations over which a peak is drawn
 SPAN = -0.05, 0.065  # relative, of lengths about those of the usual volume: 19 of 20 training crystals
 SHEAR = 0.012  # relative, of shapes about the structure's, our choice; starts have a tenth to thrice of it
-STARTS = 40  # of a structure, our choice
+STARTS = 40, 160  # of a structure, at least and at most, our choice; the fewer structures the more
+MOST_STARTS = 2000  # of all structures, our choice: where there are few each has more
+FEWEST = 16  # structures that go through all widths if there are as many, our choice
 FASTEST = 4096 * 16  # reflections at once, our choice: they stay in a processor's cache
 MOMENTUM, SECOND = 0.8, 0.95  # of Adam (Kingma & Ba, arXiv:1412.6980), for some twenty steps; our choice
 SLOWER = 0.7  # part of the step that is gone at the end
@@ -188,7 +190,8 @@ def fitted(
     'a = 4.04 Å'
     """
     rng = np.random.default_rng(seed)
-    going = {place: _tensor(_starts(one, rng)) for place, one in enumerate(structures) if len(one.squares)}
+    n = int(np.clip(MOST_STARTS // max(len(structures), 1), *STARTS))
+    going = {place: _tensor(_starts(one, rng, n)) for place, one in enumerate(structures) if len(one.squares)}
     found: dict[int, Fit] = {}
     for stage in stages:
         comparison = Comparison(profile, stage.width)
@@ -201,7 +204,7 @@ def fitted(
             going |= dict(zip(part, u, strict=True))
             cosines |= dict(zip(part, value[:, 0], strict=True))
         ranked = sorted(cosines, key=lambda place: -float(cosines[place]))
-        ranked = ranked[: max(math.ceil(stage.structures * len(ranked)), 1)]
+        ranked = ranked[: max(math.ceil(stage.structures * len(ranked)), FEWEST)]
         going = {place: going[place] for place in ranked}
     for place in going:
         *strain, height = going[place][0].tolist()
@@ -210,7 +213,7 @@ def fitted(
     return found
 
 
-def _starts(structure: Lines, rng: np.random.Generator, n: int = STARTS) -> np.ndarray:
+def _starts(structure: Lines, rng: np.random.Generator, n: int) -> np.ndarray:
     """Strains (n, 7) to begin with: lengths over SPAN, shapes about the structure's own, no shift."""
     identity = np.trace(structure.strains, axis1=1, axis2=2)
     shape = rng.normal(size=(n, len(identity))) * (SHEAR * 10 ** rng.uniform(-1, 0.5, n))[:, None]

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+import numpy as np
+from pymatgen.core import Lattice
+from pymatgen.symmetry.groups import SpaceGroup
 
 from crystalnet.data.crystals import CRYSTAL_SYSTEMS
 from crystalnet.errors import Code, CrystalNetError
@@ -14,7 +18,11 @@ from crystalnet.patterns.peaks import PeakFit, fit_peaks
 from crystalnet.patterns.wavelengths import wavelength_of
 from crystalnet.physics.diffraction import Peaks
 from crystalnet.solving.densities import PHASINGS
+from crystalnet.solving.given_cell import GivenCell
 from crystalnet.solving.sources import SOURCES
+
+SHORTEST, LONGEST = 1.5, 200.0  # Å, of a given cell's axes, our choice
+FLAT = 1e-4  # squared volume of a given cell with axes of length 1, our choice
 
 Pattern = str | Path | Measured | Peaks | Observed
 
@@ -72,6 +80,69 @@ def sources_of(said: str | Iterable[str]) -> tuple[str, ...]:
             f"{reason}. Choose some of {', '.join(dict.fromkeys((*SOURCES, *PHASINGS)))}.", Code.BAD_ARGUMENT
         )
     return sources
+
+
+def cell_of(said: Sequence[float] | None, space_group: int | str | None = None) -> GivenCell | None:
+    """A cell that the caller knows, or None.
+
+    >>> cell_of((5, 5, 7, 90, 90, 120), "P6_3mc").space_group
+    186
+
+    Args:
+        said: a, b, c in Å and alpha, beta, gamma in degrees.
+        space_group: number or Hermann-Mauguin symbol.
+
+    Raises:
+        CrystalNetError: six numbers that make no cell, no such group, or a group without a cell.
+    """
+    if said is None:
+        if space_group is not None:
+            raise CrystalNetError(
+                "A space group is used with a cell. Give cell=(a, b, c, alpha, beta, gamma) too.",
+                Code.BAD_ARGUMENT,
+            )
+        return None
+    try:
+        numbers = [float(number) for number in said]
+        lengths, angles = numbers[:3], numbers[3:]
+        fine = len(numbers) == 6 and all(map(math.isfinite, numbers))
+        fine = fine and min(lengths) >= SHORTEST and max(lengths) <= LONGEST
+        fine = fine and all(0 < angle < 180 for angle in angles)
+        flat = not fine or _flat(angles)
+    except (TypeError, ValueError):
+        flat = True
+    if flat:
+        raise CrystalNetError(
+            f"{str(said)[:80]} is no cell. Give a, b, c from {SHORTEST} to {LONGEST} Å and alpha,"
+            " beta, gamma in degrees, such as (4.9, 4.9, 5.4, 90, 90, 120).",
+            Code.BAD_ARGUMENT,
+        )
+    return GivenCell(Lattice.from_parameters(*numbers).matrix.copy(), _group_of(space_group))
+
+
+def _flat(angles: Sequence[float]) -> bool:
+    """Whether three axes at these angles span no volume."""
+    a, b, c = np.cos(np.radians(angles))
+    return 1 - a * a - b * b - c * c + 2 * a * b * c < FLAT
+
+
+def _group_of(said: int | str | None) -> int | None:
+    if said is None:
+        return None
+    try:
+        number = int(said)
+    except (TypeError, ValueError):
+        try:
+            number = SpaceGroup(str(said)).int_number
+        except ValueError:
+            number = 0
+    if not 1 <= number <= 230:
+        raise CrystalNetError(
+            f"{str(said)[:20]!r} is no space group. Give a number from 1 to 230, or a symbol such as"
+            " 'P6_3mc'.",
+            Code.BAD_ARGUMENT,
+        )
+    return number
 
 
 def seconds_of(said: float) -> float:

@@ -8,7 +8,7 @@ until its curve is the measured one; the best are refined with their free coordi
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import NamedTuple
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -22,10 +22,12 @@ from crystalnet.solving.catalogue import Catalogue
 from crystalnet.solving.frames import Frames, reflections
 from crystalnet.solving.knowledge import Knowledge
 from crystalnet.solving.refinement import STAGES, Trial, refine
+from crystalnet.solving.shared_roles import Filled, sharing
 from crystalnet.solving.templates import FAMILIES, Template
 
 ORIGIN = "profile"
 SCREENED = 160  # templates, those of the most alike elements; our choice
+SHARED = 32  # of these, at most, in which two elements share a role, our choice
 OF_A_TYPE = 4  # templates of one structure type, our choice
 REFINED = 12  # our choice
 ALIKE = 2  # of these of one type and order of elements, our choice
@@ -34,14 +36,6 @@ MOST_LINES = 600  # reflections of a structure, the strongest; our choice
 BEYOND = 1.06  # of the highest s: so much longer may axes become, and bring more reflections in
 THERMAL = 0.6  # Å^2, B of all atoms while cells are fitted, our choice: what minerals show
 WEAK = 1e-4  # of the strongest reflection, our choice: weaker ones are left out
-
-
-class Filled(NamedTuple):
-    """A template, the elements of its atoms, and how unlike its own they are."""
-
-    unlike: float
-    template: Template
-    symbols: tuple[str, ...]
 
 
 def from_profile(
@@ -101,26 +95,57 @@ def lines_of(trial: Trial, profile: Profile) -> Lines:
 
 
 def filled(knowledge: Knowledge, catalogue: Catalogue, system: str | None) -> list[Filled]:
-    """Templates with the sample's elements in their likeliest order, the most alike ones."""
+    """Templates with the sample's elements in their likeliest order, the most alike ones; after those of its
+    formula come those in which two elements share a role."""
     if knowledge.n_hidden != 0:
         return []
+    family = FAMILIES.get(system)
+    own = [_likeliest(knowledge, template) for template in catalogue.templates(knowledge, family)]
+    shared = _few(sharing(knowledge, catalogue, family), system)[:SHARED]
+    return [*_few(own, system), *shared][:SCREENED]
+
+
+def _likeliest(knowledge: Knowledge, template: Template) -> Filled:
+    unlike, roles = knowledge.fillings(template)[0]
+    return Filled(unlike, template, tuple(roles[old] for old in template.symbols.tolist()))
+
+
+def _few(of_all: Iterable[Filled], system: str | None) -> list[Filled]:
+    """Some of each type, in a crystal system if given, the most alike first."""
     groups: dict[tuple, list[Filled]] = defaultdict(list)
-    for template in catalogue.templates(knowledge, FAMILIES.get(system)):
-        fits = system in (None, crystal_system_of(template.space_group))
-        if fits and len(template.symbols) <= MOST_ATOMS:
-            unlike, roles = knowledge.fillings(template)[0]
-            symbols = tuple(roles[old] for old in template.symbols.tolist())
-            groups[template.key].append(Filled(unlike, template, symbols))
-    kept = [one for group in groups.values() for one in sorted(group, key=lambda one: one.unlike)[:OF_A_TYPE]]
-    return sorted(kept, key=lambda one: one.unlike)[:SCREENED]
+    for one in of_all:
+        fits = system in (None, crystal_system_of(one.template.space_group))
+        if fits and len(one.symbols) <= MOST_ATOMS:
+            groups[one.template.key].append(one)
+    kept = [one for group in groups.values() for one in sorted(group, key=_unlike)[:OF_A_TYPE]]
+    return sorted(kept, key=_unlike)
+
+
+def _unlike(one: Filled) -> float:
+    return one.unlike
 
 
 def usual(filled: Filled) -> Trial:
-    """In a cell of the template's shape and the usual volume of the elements."""
+    """In a cell of the template's shape; its volume is changed as that of the elements usually is."""
     template = filled.template
-    volume = usual_volume(Counter(filled.symbols)) * template.n_points
-    scale = (volume / abs(np.linalg.det(template.lattice))) ** (1 / 3)
+    scale = (usual_volume(Counter(filled.symbols)) / usual_volume(typical(template))) ** (1 / 3)
     return Trial(template, scale * template.lattice, filled.symbols, template.frac_coords)
+
+
+def typical(template: Template) -> dict[str, float]:
+    """Atoms of each element in the primitive cell, the mean of the template's compounds.
+
+    >>> from crystalnet.solving.sources import embedded
+    >>> olivine = next(one for one in embedded().templates(Knowledge.of("Mg2SiO4")) if one.space_group == 62)
+    >>> round(sum(typical(olivine).values()))
+    28
+    """
+    amounts: Counter[str] = Counter()
+    for role, n in template.counts.items():
+        total = sum(template.roles[role].values())
+        for element, compounds in template.roles[role].items():
+            amounts[element] += n * compounds / total
+    return dict(amounts)
 
 
 def _price(fit: Fit, trial: Trial, frames: Frames) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +21,9 @@ from crystalnet.patterns.profile import Profile
 from crystalnet.solving.candidates import Candidate
 from crystalnet.solving.catalogue import Catalogue
 from crystalnet.solving.densities import inputs_of
-from crystalnet.solving.door import Pattern, pattern_of, seconds_of, sources_of, system_of
+from crystalnet.solving.door import Pattern, cell_of, pattern_of, seconds_of, sources_of, system_of
 from crystalnet.solving.frames import Frames
+from crystalnet.solving.given_cell import from_cell
 from crystalnet.solving.knowledge import Knowledge, Said
 from crystalnet.solving.pretrained import network_name, trained
 from crystalnet.solving.ranking import CONFIDENT, structure_of
@@ -147,6 +148,8 @@ def solve(
     wavelength: float | str | None = None,
     crystal_system: str | None = None,
     *,
+    cell: Sequence[float] | None = None,
+    space_group: int | str | None = None,
     scan: int | None = None,
     catalogue: Catalogue | str | Path | None = None,
     sources: str | Iterable[str] = SOURCES,
@@ -165,6 +168,9 @@ def solve(
             known either; or None.
         wavelength: Å, or a name such as 'CuKa', where the file does not say it.
         crystal_system: one of the seven; all of them unless given.
+        cell: a, b, c in Å and alpha, beta, gamma in degrees, where it is known: any cell of the lattice.
+            Nothing is indexed then, and no other cell is tried.
+        space_group: number or symbol, known with the cell.
         scan: which one of a file of several, 1 for the first.
         catalogue: of structures to look for analogues in, or the file of one that `crystalnet.catalogue` has
             made; by default the structure types of the package.
@@ -174,17 +180,21 @@ def solve(
         seed: of everything drawn.
 
     Raises:
-        CrystalNetError: a pattern, formula, crystal system, source or time that cannot be, no peaks that
-            stand out, or neither a cell that explains them nor a known type that does.
+        CrystalNetError: a pattern, formula, crystal system, cell, source or time that cannot be, no peaks
+            that stand out, or neither a cell that explains them nor a known type that does.
     """
     started = time.perf_counter()
     system, sources, seconds = system_of(crystal_system), sources_of(sources), seconds_of(seconds)
-    knowledge = Knowledge.of(formula)
+    given, knowledge = cell_of(cell, space_group), Knowledge.of(formula)
+    sources = ("cell", *(one for one in sources if one != "profile")) if given else sources
     with tqdm(total=2 + len(sources), desc="peaks", disable=not progress, leave=False) as bar:
         name, observed, fit = pattern_of(pattern, wavelength, scan)
         bar.set_description("lattice")
         bar.update()
-        observed, cells, no_cell = _indexed(observed, system)
+        if given:
+            cells, no_cell = given.cells(len(observed.s)), None
+        else:
+            observed, cells, no_cell = _indexed(observed, system)
         bar.update()
         catalogue = embedded() if catalogue is None else Catalogue.of(catalogue)
         peaks = whole = Frames(observed)
@@ -195,13 +205,18 @@ def solve(
         is_found = False
         for source in sources:
             bar.set_description(source)
-            if not is_found and is_worth(source, candidates, cells, whole):
-                frames = whole if source == "profile" else peaks
+            asked = not is_found or (fit and source == "profile")  # positions alone may mislead
+            if asked and is_worth(source, candidates, cells, whole):
+                on_curve = source in ("profile", "cell")
+                frames = whole if on_curve else peaks
                 limit = seconds if not fit or (cells and cells[0].convincing) else DOUBTFUL * seconds
-                proposed = propose(
-                    source, frames, knowledge, cells, catalogue, system, limit, seed, None, profile
-                )
-                candidates += compared(proposed, whole) if fit and source != "profile" else proposed
+                if source == "cell":
+                    proposed = from_cell(given, frames, knowledge, catalogue, system)
+                else:
+                    proposed = propose(
+                        source, frames, knowledge, cells, catalogue, system, limit, seed, None, profile
+                    )
+                candidates += proposed if on_curve or not fit else compared(proposed, whole)
                 is_found = found(candidates, whole, peaks)
             bar.update()
     ranked = chosen(candidates, whole)

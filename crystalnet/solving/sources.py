@@ -47,7 +47,7 @@ def found(candidates: Sequence[Candidate], frames: Frames, peaks: Frames | None 
 def is_worth(source: str, candidates: Sequence[Candidate], cells: Sequence[Cell], frames: Frames) -> bool:
     """Whether a source may say more: of measured patterns that known types explain, or whose cell does not
     convince, densities hardly do."""
-    if frames.observed.exact or source in ("analogues", "profile") or not candidates:
+    if frames.observed.exact or source in ("analogues", "cell", "profile") or not candidates:
         return True
     explained = min(one.distance for one in candidates) < EXPLAINED
     return not explained and bool(cells) and cells[0].convincing

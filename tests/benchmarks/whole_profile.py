@@ -34,7 +34,8 @@ def main(formula: str) -> None:
     ended = time.perf_counter()
     best = min(fits, key=lambda place: fits[place].distance)
     print(f"{formula}: {len(trials)} types, {sum(len(one.squares) for one in lines)} reflections")
-    print(f"intensities {drawn - began:.2f} s, {STARTS} starts at {len(STAGES)} widths {ended - drawn:.2f} s")
+    took = f"{STARTS[0]} starts or more at {len(STAGES)} widths {ended - drawn:.2f} s"
+    print(f"intensities {drawn - began:.2f} s, {took}")
     print(f"{len(trials) / (ended - began):.0f} types a second and core")
     print(f"nearest: {trials[best].template.name}, distance {fits[best].distance:.3f}; it began as the first")
 

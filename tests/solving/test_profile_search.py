@@ -6,6 +6,7 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 
 from crystalnet.data.crystals import crystal_from_structure
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.patterns.observed import Observed
 from crystalnet.patterns.simulation import simulated
 from crystalnet.solving.catalogue import Catalogue
@@ -77,3 +78,72 @@ def test_peaks_of_something_else_do_no_harm(relatives):
     solution = solve(mixed, "Mg2SiO4", catalogue=relatives, sources=["profile"], progress=False)
     assert StructureMatcher().fit(solution.structure, FORSTERITE)
     assert np.all([np.isfinite(one.score) for one in solution.candidates])
+
+
+@pytest.mark.parametrize(
+    ("truth", "formula", "cell", "group"),
+    [
+        (FORSTERITE, "Mg2SiO4", (4.76, 10.19, 5.98, 90, 90, 90), None),  # Pbnm, as mineralogists have it
+        (ZIRCONIA, "ZrO2", (5.15, 5.21, 5.32, 90, 99.2, 90), "P2_1/c"),
+        (FLUORITE, "CeO2", (5.4 / 2**0.5,) * 3 + (60,) * 3, None),  # primitive
+    ],
+    ids=["other axes", "with its group", "primitive"],
+)
+def test_a_given_cell_needs_no_indexing(truth, formula, cell, group, relatives):
+    measured = simulated(truth, "CuKa1", (12, 90), counts=1e4)
+    solution = solve(
+        measured,
+        formula,
+        cell=cell,
+        space_group=group,
+        catalogue=relatives,
+        sources=["profile"],
+        progress=False,
+    )
+    assert StructureMatcher().fit(solution.structure, truth)
+    assert solution.candidates[0].origin.startswith("given cell")
+    if group:
+        assert {one.trial.template.space_group for one in solution.candidates} == {14}
+
+
+def test_a_wrong_cell_gives_no_candidate(relatives):
+    observed = Observed.of_structure(FORSTERITE, 1.5406, (10, 90))
+    solution = solve(
+        observed,
+        "Mg2SiO4",
+        cell=(3, 14, 9, 90, 100, 90),
+        catalogue=relatives,
+        sources="profile",
+        progress=False,
+    )
+    assert not solution.candidates
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"cell": (5, 5, 5, 90, 90)},
+        {"cell": (5, 5, "x", 90, 90, 90)},
+        {"cell": (5, 5, 0, 90, 90, 90)},
+        {"cell": (5, 5, 5, 60, 60, 121)},
+        {"cell": 5.0},
+        {"cell": (5, 5, 5, 90, 90, 90), "space_group": 231},
+        {"cell": (5, 5, 5, 90, 90, 90), "space_group": "Q2"},
+        {"space_group": 14},
+    ],
+    ids=str,
+)
+def test_a_cell_that_cannot_be_is_refused_at_the_door(said):
+    observed = Observed.of_structure(FLUORITE, 1.5406, (10, 90))
+    with pytest.raises(CrystalNetError) as refused:
+        solve(observed, "CeO2", progress=False, **said)
+    assert refused.value.code is Code.BAD_ARGUMENT
+
+
+def test_two_elements_may_share_a_role():
+    """Iron and magnesium on the two sites of one metal in olivine."""
+    observed = Observed.of_structure(FORSTERITE, 1.5406, (10, 90))
+    olivine_of_two = Catalogue([crystal_from_structure(FORSTERITE, "forsterite")])
+    found = solve(observed, "MgFeSiO4", catalogue=olivine_of_two, sources="profile", progress=False)
+    ways = {tuple(sorted(set(one.trial.symbols))) for one in found.candidates}
+    assert ways == {("Fe", "Mg", "O", "Si")}
