@@ -28,6 +28,8 @@ from crystalnet.physics.diffraction import (
 STEP = 1 / 1456  # 1/Å of s, our choice: 2048 points up to the highest s of Mo K-alpha
 RESOLVED = 0.35 * STEP  # two peaks of a list, our choice: 0.04 degrees of two_theta with Cu at 40
 REACH = 3.5  # standard deviations over which a peak is drawn
+TAILS = 8.0  # the same of one with a Lorentzian part, our choice: a fiftieth of its height is left
+GAUSSIAN = 2 * math.sqrt(2 * math.log(2))  # full width at half maximum of a Gaussian over its deviation
 EDGE = 1e-9  # 1/Å, rounding: a peak on the border counts
 SHARP = 1.2  # standard deviation of a peak in steps, our choice: 0.14 degrees of two_theta with Cu at 40
 
@@ -127,6 +129,11 @@ class Observed:
         return np.zeros(self.n_steps())
 
     @property
+    def lorentzian(self) -> float:
+        """The Lorentzian part of the peaks that curves are compared with: none."""
+        return 0.0
+
+    @property
     def is_shifted(self) -> bool:
         """Whether the sample's height may have shifted the peaks: cells of positions come without shifts."""
         return False
@@ -141,7 +148,7 @@ class Observed:
         return int(min(highest, self.high) / STEP)
 
     def smearing(self, s: np.ndarray, n: int, order: int = 0) -> csr_array:
-        """The matrix (n, P) that turns intensities (P,) of peaks at s into a curve (n,) of Gaussians.
+        """The matrix (n, P) that turns intensities (P,) of peaks at s into a curve (n,) of pseudo-Voigts.
 
         Args:
             s: (P,) 1/Å; peaks outside of what was measured are left out.
@@ -149,13 +156,19 @@ class Observed:
             order: 1 for the derivative of the curve by the peaks' s.
         """
         width = self.width / STEP
-        reach = math.ceil(REACH * width)
+        reach = math.ceil((TAILS if self.lorentzian else REACH) * width)
         place = np.asarray(s) / STEP
         steps = np.floor(place).astype(int)[:, None] + np.arange(-reach + 1, reach + 1)
         apart = (steps - place[:, None]) / width
-        height = np.exp(-0.5 * apart**2) / (width * math.sqrt(2 * math.pi))
-        if order:
-            height *= apart / self.width
+        height = (1 - self.lorentzian) * np.exp(-0.5 * apart**2) / (width * math.sqrt(2 * math.pi))
+        slope = height * apart / self.width if order else None
+        if self.lorentzian:
+            fall = 1 + (2 * apart / GAUSSIAN) ** 2
+            tailed = self.lorentzian * 2 / (math.pi * GAUSSIAN * width) / fall
+            height = height + tailed
+            if order:
+                slope = slope + tailed * 8 * apart / (GAUSSIAN**2 * fall * self.width)
+        height = slope if order else height
         inside = (s >= self.low - EDGE) & (s <= self.high + EDGE)
         kept = inside[:, None] & (steps >= 0) & (steps < n)
         columns = np.broadcast_to(np.arange(len(place))[:, None], steps.shape)

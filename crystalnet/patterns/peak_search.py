@@ -17,10 +17,10 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter, median_filter, unif
 from scipy.signal import find_peaks
 
 from crystalnet.errors import Code, CrystalNetError
+from crystalnet.patterns.observed import GAUSSIAN
 
 BROADEST = 0.012  # 1/Å of s, standard deviation, our choice: crystallites of 1.7 nm; halos of glass are wider
 STANDS_OUT = 5.0  # standard deviations of the noise, our choice: one false peak in 10^6 points
-GAUSSIAN = 2 * np.sqrt(2 * np.log(2))  # full width at half maximum over standard deviation
 POINTS = 8  # a peak's full width, after points are put together; our choice: more tell nothing new
 K_ALPHA = ("Cr", "Fe", "Co", "Cu", "Mo", "Ag")  # anodes of laboratory tubes
 K_ALPHA_2 = 0.5  # intensity over that of K-alpha-1, by the electrons of the two shells

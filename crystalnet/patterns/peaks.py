@@ -14,9 +14,8 @@ import numpy as np
 
 from crystalnet.errors import Code, CrystalNetError
 from crystalnet.patterns.measured import Measured, checked
-from crystalnet.patterns.observed import RESOLVED, SHARP, STEP, Observed
+from crystalnet.patterns.observed import GAUSSIAN, RESOLVED, SHARP, STEP, Observed
 from crystalnet.patterns.peak_search import (
-    GAUSSIAN,
     K_ALPHA_2,
     POINTS,
     STANDS_OUT,

@@ -20,8 +20,8 @@ import numpy as np
 from pybaselines import Baseline
 from scipy.ndimage import gaussian_filter1d
 
-from crystalnet.patterns.observed import SHARP, STEP, Observed, lp_factor
-from crystalnet.patterns.peak_search import GAUSSIAN, K_ALPHA_2, stripped
+from crystalnet.patterns.observed import GAUSSIAN, SHARP, STEP, Observed, lp_factor
+from crystalnet.patterns.peak_search import K_ALPHA_2, stripped
 from crystalnet.patterns.peaks import PeakFit
 
 FINE = 2e-4  # 1/Å, the curve's step, our choice: a fifth of the narrowest curves that are compared
@@ -44,6 +44,7 @@ class Profile:
         width: standard deviation of the peaks that it was measured with, 1/Å.
         wavelength: Å.
         is_shifted: whether the sample's height may have shifted the peaks.
+        lorentzian: part of the peaks that is Lorentzian, 0 to 1.
     """
 
     low: float
@@ -52,6 +53,7 @@ class Profile:
     width: float
     wavelength: float
     is_shifted: bool = True
+    lorentzian: float = 0.0
 
     @classmethod
     def of(cls, fit: PeakFit) -> Profile:
@@ -72,7 +74,8 @@ class Profile:
         middle = (edges[1:] + edges[:-1]) / 2
         variance = np.interp(middle, s, (noise * free) ** 2 * np.gradient(s))
         intensity = np.diff(np.interp(edges, s, integral)) / FINE
-        return cls(float(middle[0]), intensity, variance, fit.spread, fit.wavelength)
+        tails = float(np.average(fit.peaks.lorentzian, weights=fit.peaks.area))
+        return cls(float(middle[0]), intensity, variance, fit.spread, fit.wavelength, lorentzian=tails)
 
     @classmethod
     def of_peaks(cls, observed: Observed) -> Profile:
@@ -114,7 +117,7 @@ class Profile:
         y, floor = self.curve(width, STEP * np.arange(int(self.high / STEP)))
         facts = {field.name: getattr(peaks, field.name) for field in fields(Observed)}
         facts |= {"low": self.low, "high": self.high, "width": width, "exact": False}
-        return ObservedCurve(**facts, curve=y, nu=floor)
+        return ObservedCurve(**facts, curve=y, nu=floor, tails=self.lorentzian)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,10 +127,12 @@ class ObservedCurve(Observed):
     Attributes:
         curve: (N,) parts of its sum, at steps of STEP.
         nu: (N,) below which roots are bent straight.
+        tails: the Lorentzian part of its peaks.
     """
 
     curve: np.ndarray = field(default_factory=lambda: np.zeros(0))
     nu: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    tails: float = 0.0
 
     @cached_property
     def amplitude(self) -> np.ndarray:
@@ -136,6 +141,10 @@ class ObservedCurve(Observed):
     @property
     def floor(self) -> np.ndarray:
         return self.nu
+
+    @property
+    def lorentzian(self) -> float:
+        return self.tails
 
     @property
     def is_shifted(self) -> bool:

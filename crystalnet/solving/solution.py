@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +60,7 @@ class Solution:
         seconds: that it took.
         fit: the pattern taken apart, if it came as one.
         assumptions: what was taken for granted when pattern and composition were read, a sentence each.
+        evidence: what `confidence` was computed from, by name.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Solution:
     seconds: float
     fit: PeakFit | None = None
     assumptions: tuple[str, ...] = ()
+    evidence: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def is_confident(self) -> bool:
@@ -224,8 +226,8 @@ def solve(
         raise no_cell if "profile" not in sources else _nothing(no_cell)
     took = round(time.perf_counter() - started, 2)
     assumptions = (*(fit.pattern.assumptions if fit else ()), *knowledge.assumptions)
-    sure, verdict = judged(ranked, peaks)
-    return Solution(name, observed, knowledge, cells, ranked, sure, verdict, took, fit, assumptions)
+    sure, verdict, told = judged(ranked, whole, peaks)
+    return Solution(name, observed, knowledge, cells, ranked, sure, verdict, took, fit, assumptions, told)
 
 
 def _nothing(no_cell: CrystalNetError) -> CrystalNetError:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import NamedTuple
 
 from crystalnet.errors import Code, CrystalNetError
 from crystalnet.lattice.lattice import Cell
 from crystalnet.lattice.lines import CENTRINGS
-from crystalnet.patterns.profile import Profile
+from crystalnet.patterns.profile import ObservedCurve, Profile
+from crystalnet.solving import evidence
 from crystalnet.solving.analogues import GOOD, analogues
 from crystalnet.solving.candidates import Candidate
 from crystalnet.solving.catalogue import Catalogue
@@ -31,17 +33,26 @@ WIDER = 8  # candidates from positions that are compared with the whole curve, o
 INDEXED = tuple(system for system, family in FAMILIES.items() if family in CENTRINGS)  # crystal systems
 
 
+class Judgement(NamedTuple):
+    """The probability that an answer is right, what is to be thought of it, and what that was computed from:
+    CLUES of `evidence` or FACTS of `ranking`, none without an answer."""
+
+    probability: float
+    verdict: Verdict
+    evidence: Mapping[str, float]
+
+
 def found(candidates: Sequence[Candidate], frames: Frames, peaks: Frames | None = None) -> bool:
     """Whether no other source need be asked: exact peaks are met, or measured ones confidently explained.
 
     Args:
         frames: that the candidates were compared in.
-        peaks: as in `confidence`.
+        peaks: as in `judged`.
     """
     if not candidates or min(one.distance for one in candidates) < GOOD:
         return bool(candidates)
     measured = not frames.observed.exact
-    return measured and confidence(chosen(candidates, frames), peaks) >= CONFIDENT
+    return measured and judged(chosen(candidates, frames), frames, peaks).probability >= CONFIDENT
 
 
 def is_worth(source: str, candidates: Sequence[Candidate], cells: Sequence[Cell], frames: Frames) -> bool:
@@ -53,28 +64,28 @@ def is_worth(source: str, candidates: Sequence[Candidate], cells: Sequence[Cell]
     return not explained and bool(cells) and cells[0].convincing
 
 
-def confidence(ranked: Sequence[Candidate], peaks: Frames | None = None) -> float:
-    """The probability that the first of `chosen` candidates is right; see `judged`."""
-    return judged(ranked, peaks)[0]
+def judged(ranked: Sequence[Candidate], frames: Frames, peaks: Frames | None = None) -> Judgement:
+    """What is to be thought of the first of `chosen` candidates; its probability is 0 if there is none.
 
-
-def judged(ranked: Sequence[Candidate], peaks: Frames | None = None) -> tuple[float, Verdict]:
-    """The probability that the first of `chosen` candidates is right, 0 if there is none, and the verdict.
-
-    Its weights were fitted to cells from positions: what the whole profile alone says stays below CONFIDENT.
+    Where a whole curve was measured and the formula is known, `evidence` says it; else `ranking`, whose
+    weights were fitted to cells from positions, so that what a profile alone says stays below CONFIDENT.
 
     Args:
-        peaks: frames of the peaks, which the probability is made for, where candidates were compared with
-            the whole curve.
+        frames: that the candidates were compared in.
+        peaks: frames of the peaks, where candidates were compared with the whole curve.
     """
     if not ranked:
-        return 0.0, verdict_of(None, 0.0)
+        return Judgement(0.0, verdict_of(None, 0.0), {})
+    if isinstance(frames.observed, ObservedCurve) and not ranked[0].n_unnamed:
+        told = evidence.clues(ranked, frames)
+        sure = float(probability(evidence.features_of_clues(told), evidence.WEIGHTS))
+        return Judgement(sure, verdict_of(told, sure), told)
     first, *others = [one.changed(one.trial, peaks) for one in ranked[:COMPARED]] if peaks else ranked
     told = facts([first, *sorted(others, key=lambda one: one.score)])
     sure = float(probability(features(**told)))
     capped = first.origin.startswith(ORIGIN) and sure > MOST_SURE
     sure = MOST_SURE if capped else sure
-    return sure, verdict_of(told, sure, capped)
+    return Judgement(sure, verdict_of(told, sure, capped), told)
 
 
 def propose(

@@ -1,7 +1,7 @@
 """Why an answer is confident or not, by a code that scripts and tables keep.
 
-The probability of an answer is made of facts (see `ranking`). What lowers it most beneath that of a usual
-right answer is the reason.
+The probability of an answer is made of facts (see `ranking`) or, where a curve was measured, of clues (see
+`evidence`). What lowers it most beneath that of a usual right answer is the reason.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from enum import Enum
 
 import numpy as np
 
-from crystalnet.solving.ranking import CONFIDENT, WEIGHTS, features
+from crystalnet.solving import evidence, ranking
+from crystalnet.solving.ranking import CONFIDENT
 
 # facts of a usual right answer, our choice: a lead of three, light atoms that scatter a fiftieth, 40 peaks
 USUAL = {
     "distance": 0.0, "lead": 3.0, "unnamed": 0, "faintest": 0.02, "ideal": 1, "volume": 1.0, "bond": 1.0,
     "peaks": 40,
 }  # fmt: skip
+# clues of a usual right answer, our choice: a fifth is left, ten compounds of the type
+USUAL_CLUES = {"left": 0.2, "gap": 0.5, "compounds": 10, "volume": 1.0, "bond": 1.0}
 
 
 class Verdict(Enum):
@@ -31,6 +34,7 @@ class Verdict(Enum):
     FAINT = "The lightest atoms hardly show in this pattern. Their places are open."
     UNUSUAL_VOLUME = "The cell is unusually large or small for its atoms. Check the formula."
     UNUSUAL_BONDS = "The shortest bonds are unusually long or short. Check the formula."
+    RARE_TYPE = "Few compounds of this structure type are known. Look at its bonds, and for other types."
     FEW_PEAKS = "The pattern has too few peaks to tell structures apart. Measure to higher angles."
     NOT_CALIBRATED = (
         "The cell comes from the whole profile alone, for which no probability is calibrated yet. Look at the"
@@ -38,7 +42,7 @@ class Verdict(Enum):
     )
 
 
-_REASONS = (  # of the features in their order; the first is the same for all
+_REASONS = (  # of the features of facts in their order; the first is the same for all
     Verdict.UNEXPLAINED,
     Verdict.RIVAL,
     Verdict.ELEMENTS_OPEN,
@@ -47,13 +51,21 @@ _REASONS = (  # of the features in their order; the first is the same for all
     Verdict.UNUSUAL_BONDS,
     Verdict.FEW_PEAKS,
 )
+_REASONS_OF_CLUES = (
+    Verdict.UNEXPLAINED,
+    Verdict.RIVAL,
+    Verdict.RARE_TYPE,
+    Verdict.UNUSUAL_VOLUME,
+    Verdict.UNUSUAL_BONDS,
+)
 
 
 def verdict_of(facts: Mapping[str, float] | None, probability: float, capped: bool = False) -> Verdict:
     """The verdict on an answer.
 
     Args:
-        facts: as `ranking.facts` says them of the first candidate; None where there is none.
+        facts: as `ranking.facts` says them of the first candidate, or `evidence.clues`; None where there is
+            no candidate.
         probability: that it is right.
         capped: whether the probability was held below `CONFIDENT` for want of a calibration.
 
@@ -68,5 +80,9 @@ def verdict_of(facts: Mapping[str, float] | None, probability: float, capped: bo
         return Verdict.CONFIDENT
     if capped:
         return Verdict.NOT_CALIBRATED
-    lost = (features(**{**USUAL, "ideal": facts["ideal"]}) - features(**facts)) * WEIGHTS
+    if "left" in facts:
+        usual, told = (evidence.features_of_clues(one) for one in (USUAL_CLUES, facts))
+        return _REASONS_OF_CLUES[int(np.argmax(((usual - told) * evidence.WEIGHTS)[1:]))]
+    usual = ranking.features(**{**USUAL, "ideal": facts["ideal"]})
+    lost = (usual - ranking.features(**facts)) * ranking.WEIGHTS
     return _REASONS[int(np.argmax(lost[1:]))]
