@@ -92,6 +92,11 @@ class Code(Enum):
         "No trained network answers this question.",
         "Use the other sources, or a network that `crystalnet.model.library.available` names.",
     )
+    NOT_REFINED = (
+        44,
+        "A refinement does not converge from the structure that it was given.",
+        "Check wavelength and structure, and whether the cell fits the peaks.",
+    )
     # structures and densities
     BAD_STRUCTURE = (
         50,

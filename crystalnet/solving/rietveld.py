@@ -1,0 +1,247 @@
+"""Rietveld refinement of an answer, by rietx: cell, shifts, widths, coordinates and displacements with their
+standard uncertainties, and the R factors that a laboratory reports.
+
+Groups of parameters are freed one after the other (McCusker et al., J. Appl. Cryst. 32, 36, 1999). What comes
+out is never worse than what went in, and is still the structure that went in: where free coordinates would
+break it, they stay.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pymatgen.analysis.structure_matcher import StructureMatcher
+from pymatgen.core import Structure
+from pymatgen.io.cif import CifWriter
+
+from crystalnet.data.crystals import SYMPREC
+from crystalnet.errors import Code, CrystalNetError
+from crystalnet.patterns.measured import Measured
+from crystalnet.patterns.peak_search import doublet_of
+from crystalnet.patterns.peaks import fit_peaks
+from crystalnet.patterns.wavelengths import wavelength_of
+
+RADIATIONS = ("CuKa", "CoKa", "CrKa", "FeKa", "MoKa", "AgKa")  # that rietx knows the lines of
+SAME = 5e-4  # Å, our choice: tables of K-alpha-1 differ by less
+STRONG = 12  # peaks that tell the first width, as rietx's manual has it
+ATOMS = "coordinates", "biso"  # the stages that free them
+SHIFT = {True: "instrument.geometry.sample_displacement", False: "instrument.zero_shift"}  # in a laboratory?
+AXIAL = ["instrument.geometry.axial_sl", "instrument.geometry.axial_hl"]
+AXES = "a", "b", "c", "alpha", "beta", "gamma"
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number and its standard uncertainty, None where symmetry or the plan holds it.
+
+    >>> str(Quantity(4.156826, 0.000008)), str(Quantity(90.0)), str(Quantity(0.7311, 0.0123))
+    ('4.156826(8)', '90', '0.731(12)')
+    """
+
+    value: float
+    esd: float | None = None
+
+    def __str__(self) -> str:
+        if not self.esd or not np.isfinite(self.esd):
+            return f"{self.value:.6g}"
+        digits = max(int(np.ceil(-np.log10(self.esd / 1.95))), 0)  # one digit from 2 on, else two
+        return f"{self.value:.{digits}f}({round(self.esd * 10**digits)})"
+
+
+@dataclass(frozen=True, eq=False)
+class Refined:
+    """What a refinement gives.
+
+    Attributes:
+        structure: the refined one, primitive cell.
+        cell: a, b, c in Å, alpha, beta, gamma in degrees, of the conventional cell.
+        sites: a row a site: label, element, x, y, z, B (Å^2), as `Quantity` writes them.
+        factors: Rp, Rwp, Rexp, R_Bragg (parts of 1) and GoF.
+        before: Rwp with scale and background alone.
+        shift: of the sample's height in mm, or of all angles in degrees where there is no flat sample.
+        two_theta, observed, calculated, background: (N,) degrees and counts.
+        ticks: (P,) degrees, where reflections are.
+        remarks: what to know before it is believed, a sentence each.
+        cif: text of a CIF with what was refined.
+        seconds: that it took.
+    """
+
+    structure: Structure
+    cell: Mapping[str, Quantity]
+    sites: pd.DataFrame
+    factors: Mapping[str, float]
+    before: float
+    shift: Quantity
+    two_theta: np.ndarray
+    observed: np.ndarray
+    calculated: np.ndarray
+    background: np.ndarray
+    ticks: np.ndarray
+    cif: str
+    seconds: float
+    remarks: tuple[str, ...] = field(default=())
+
+
+def refined(
+    pattern: Measured,
+    structure: Structure,
+    wavelength: float | str | None = None,
+    *,
+    k_alpha_2: bool | None = None,
+    free_atoms: bool = True,
+) -> Refined:
+    """A structure fitted to a measured pattern.
+
+    Args:
+        pattern: counts; deviations are used where it has them.
+        structure: any cell; its symmetry is found within SYMPREC.
+        wavelength: Å or a name, unless the pattern has it.
+        k_alpha_2: whether the pattern holds the doublet of the wavelength's element; None lets it tell.
+        free_atoms: free coordinates and displacements, too.
+
+    Raises:
+        CrystalNetError: no wavelength, or a refinement that does not converge from there.
+    """
+    import rietx as rx  # a second to import
+
+    started = time.perf_counter()
+    wavelength = wavelength_of(wavelength) or wavelength_of(pattern.wavelength)
+    if wavelength is None:
+        raise CrystalNetError(
+            f"{pattern.name}: the wavelength is not known. Give it, in Å or as 'CuKa'.", Code.NO_WAVELENGTH
+        )
+    if k_alpha_2 is None:
+        k_alpha_2 = fit_peaks(pattern, wavelength).doublet is not None
+    sigma = None if pattern.sigma is None else pattern.sigma.tolist()
+    data = rx.PatternData(
+        two_theta=pattern.two_theta.tolist(), intensity=pattern.counts.tolist(), sigma=sigma
+    )
+    limits = float(pattern.two_theta[0]), float(pattern.two_theta[-1])
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of rietx's: they are in its diagnostics
+        path = Path(folder) / "start.cif"
+        path.write_text(str(CifWriter(structure, symprec=SYMPREC)), encoding="utf-8")
+
+        def fit(atoms: bool):
+            instrument = _instrument(data, wavelength, k_alpha_2, limits)
+            refinement = rx.Refinement(rx.Structure.from_cif(path), instrument)
+            plan = _plan(_is_flat(instrument), atoms)
+            return refinement, refinement.fit(data, plan=plan, two_theta_limits=limits)
+
+        remarks: list[str] = []
+        try:
+            refinement, result = fit(free_atoms)
+            found, text = _structure_of(refinement, result, folder)
+            if free_atoms and not (result.usable and StructureMatcher().fit(structure, found)):
+                remarks.append("Free coordinates broke the structure: they stay as they were.")
+                refinement, result = fit(False)
+                found, text = _structure_of(refinement, result, folder)
+        except CrystalNetError:
+            raise
+        except Exception as error:  # rietx raises whatever its solvers do
+            raise CrystalNetError(
+                f"{pattern.name}: the refinement failed ({str(error)[:200]}). Check wavelength and structure.",
+                Code.NOT_REFINED,
+            ) from None
+    if not result.usable:
+        raise CrystalNetError(
+            f"{pattern.name}: the refinement does not converge. The structure, or its cell, is too far off.",
+            Code.NOT_REFINED,
+        )
+    known = {one.path: Quantity(one.value, one.stderr) for one in result.parameters}
+    phase, told = refinement.structure.phases[0], result.statistics
+    remarks += [f"{one.code} at {one.where}." for one in result.diagnostics if one.level == "warning"]
+    agreement = result.phase_agreement[0].r_bragg if result.phase_agreement else np.nan
+    first = result.stages[0]
+    return Refined(
+        found,
+        {axis: known.get(f"phases.0.cell.{axis}", _held(getattr(phase.cell, axis))) for axis in AXES},
+        _sites(phase, known),
+        {"Rp": told.rp, "Rwp": told.rwp, "Rexp": told.rexp, "GoF": told.gof, "R_Bragg": agreement},
+        float(told.rwp * np.sqrt(max(first.cost_final / max(result.stages[-1].cost_final, 1e-30), 1))),
+        known.get(SHIFT[_is_flat(refinement.instrument)], Quantity(0.0)),
+        *(np.array(part) for part in (result.two_theta, result.y_obs, result.y_calc, result.y_background)),
+        np.array(next(iter(result.ticks.values()), [])),
+        text,
+        round(time.perf_counter() - started, 2),
+        tuple(remarks),
+    )
+
+
+def _is_flat(instrument) -> bool:
+    """Whether the sample is a flat one, whose height matters."""
+    return instrument.geometry.kind == "bragg_brentano"
+
+
+def _plan(flat: bool, atoms: bool):
+    """McCusker's order. Of a flat sample the height is freed, of others the zero: both are hardly told apart;
+    and the axial divergence, which shifts what LaB6 says of its cell by 170 ppm if it is left out."""
+    import rietx as rx
+
+    stages = []
+    for stage in rx.RefinementPlan.mccusker_structural().stages:
+        if stage.name == "zero":
+            stage = replace(stage, turn_on=[SHIFT[flat]])
+        if stage.name in ("scale_bkg", "zero", "cell", "profile_w", "profile", *(ATOMS if atoms else ())):
+            stages.append(stage)
+        if stage.name == "profile" and flat:
+            stages.append(replace(stage, name="axial", turn_on=AXIAL))
+    return replace(rx.RefinementPlan.mccusker_structural(), stages=stages)
+
+
+def _instrument(data, wavelength: float, k_alpha_2: bool, limits: tuple[float, float]):
+    """A diffractometer of the radiation, with background and width as the pattern shows them."""
+    import rietx as rx
+
+    instrument = _bare(wavelength, k_alpha_2)
+    chosen = rx.auto_background(data, kind="chebyshev", two_theta_limits=limits)
+    instrument.background = chosen.background
+    peaks = sorted(rx.pick_peaks(data, instrument).peaks, key=lambda peak: -peak.intensity)[:STRONG]
+    if peaks:
+        half = 0.6 * float(np.median([peak.fwhm for peak in peaks]))
+        instrument.profile.w.value, instrument.profile.x.value = half**2, half
+    return instrument
+
+
+def _bare(wavelength: float, k_alpha_2: bool):
+    """A laboratory's diffractometer where the radiation is a tube's, else a synchrotron's."""
+    import rietx as rx
+
+    if doublet := doublet_of(wavelength):
+        first = wavelength * doublet[0]
+        for name in RADIATIONS:
+            instrument = rx.Instrument.bragg_brentano(radiation=name if k_alpha_2 else f"{name}1")
+            if abs(instrument.source.lines[0].wavelength.value - first) < SAME:
+                return instrument
+    return rx.Instrument.debye_scherrer(wavelength)
+
+
+def _structure_of(refinement, result, folder: str) -> tuple[Structure, str]:
+    import rietx as rx
+
+    path = Path(folder) / "refined.cif"
+    rx.write_refinement_cif(result, refinement.structure, refinement.instrument, path)
+    text = path.read_text(encoding="utf-8")
+    return Structure.from_str(text, fmt="cif").get_primitive_structure(), text
+
+
+def _held(parameter) -> Quantity:
+    return Quantity(parameter.value)
+
+
+def _sites(phase, known: Mapping[str, Quantity]) -> pd.DataFrame:
+    rows = []
+    for k, atom in enumerate(phase.atoms):
+        row = {"label": atom.label, "element": atom.species}
+        for name in ("x", "y", "z"):
+            row[name] = str(known.get(f"phases.0.atoms.{k}.{name}", _held(getattr(atom, name))))
+        row["B (Å²)"] = str(known.get(f"phases.0.atoms.{k}.biso", _held(atom.biso)))
+        rows.append(row)
+    return pd.DataFrame(rows)
