@@ -46,7 +46,8 @@ def main() -> None:
     print(table.groupby("crystal_system")["right"].agg(["sum", "size"]))
     print("weights:", np.round(weights(table), 3).tolist())
     write_text(OUT, table.to_csv(index=False, float_format="%.5g"))
-    made_by = {"each": options.each, "seed": SEED, "code": code_digest(*SCIENCE), "environment": environment()}
+    made_by = {"each": options.each, "seed": SEED, "code": code_digest(*SCIENCE)}
+    made_by |= {"environment": environment()}
     write_text(OUT.with_suffix(".json"), json.dumps(made_by, indent=1))
     print(OUT)
 

@@ -1,4 +1,4 @@
-r"""Powder patterns of samples as they come into a laboratory: grains lie as they like, another phase is in it.
+r"""Powder patterns of samples as they come into a laboratory: textured, coarse, with a second phase.
 
     I(hkl) = |F|^2 P(hkl) LP,    P = (r^2 cos^2 alpha + sin^2 alpha / r)^(-3/2),
     F = sum_j [(1 - x_j) f_j + x_j f'_j] exp(2 pi i g . r_j - B s^2)

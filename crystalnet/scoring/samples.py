@@ -1,8 +1,8 @@
 """Crystals as a laboratory would meet them, solved from file and formula: what a probability is fitted to.
 
 A crystal of a calculation is first made one of a laboratory: its cell is strained as calculations err, its
-atoms moved a little, its sites shared with a neighbour of the periodic table. `patterns.laboratory` measures it.
-Of some samples something is told that is not so, so that no answer is right.
+atoms moved a little, its sites shared with a neighbour of the periodic table. `patterns.laboratory` measures
+it. Of some samples something is told that is not so, so that no answer is right.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ def neighbours(elements: Sequence[str]) -> dict[str, str]:
     >>> neighbours(["Mg", "Fe"])["Fe"]
     'Ru'
     """
-    scale = {Element(symbol).mendeleev_no: symbol for symbol in ATOMIC_NUMBERS if ATOMIC_NUMBERS[symbol] < 104}
+    known = [symbol for symbol, number in ATOMIC_NUMBERS.items() if number < 104]
+    scale = {Element(symbol).mendeleev_no: symbol for symbol in known}
     numbers = np.array(sorted(scale))
     found = {}
     for symbol in elements:

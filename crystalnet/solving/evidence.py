@@ -2,10 +2,11 @@ r"""How sure an answer to a measured curve is, without knowing the truth.
 
     p = 1 / (1 + exp(-w . x)),    x = (1, ln left, ln (gap + 0.03), ln compounds, |ln volume|, |ln bond|)
 
-`left` is the part of the curve that a structure does not explain, \sum |y - k c| / \sum y with the best scale k;
-`gap` how far its score is from that of any other structure, parameters counted; `compounds` how many are known
-of its structure type; `volume` and `bond` are as in `ranking`. Weights are fitted to simulated samples of validation crystals (`scoring.samples`), some of
-which are told of something that is not so; no measured pattern took part. `ranking` is the same for peaks.
+`left` is the part of the curve that a structure does not explain, \sum |y - k c| / \sum y with the best scale
+k; `gap` how far its score is from that of any other structure, parameters counted; `compounds` how many are
+known of its structure type; `volume` and `bond` are as in `ranking`. Weights are fitted to simulated samples
+of validation crystals (`scoring.samples`), of some of which something untrue is told; no measured pattern took
+part. `ranking` is the same for peaks.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ FEWEST_LEFT = 0.05  # our choice: less says no more, peaks are never quite of th
 NARROW, WIDE = 0.03, 2.0  # gaps, our choice: a narrower one, or a wider one, says no more
 ALONE = 0.3  # gap of a candidate without any other, our choice: nobody knows how far the next one is
 MOST_COMPOUNDS = 100  # our choice: more say no more
-WEIGHTS = np.array([0.0, -3.0, 2.0, 1.0, -3.0, -3.0])
+WEIGHTS = np.array([0.135, -2.125, 1.352, 0.643, -5.439, -2.629])
 
 
 def left(candidate: Candidate, frames: Frames) -> float:

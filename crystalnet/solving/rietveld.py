@@ -147,7 +147,8 @@ def refined(
             raise
         except Exception as error:  # rietx raises whatever its solvers do
             raise CrystalNetError(
-                f"{pattern.name}: the refinement failed ({str(error)[:200]}). Check wavelength and structure.",
+                f"{pattern.name}: the refinement failed ({str(error)[:200]}). Check wavelength and"
+                " structure.",
                 Code.NOT_REFINED,
             ) from None
     if not result.usable:
