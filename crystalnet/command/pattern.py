@@ -14,7 +14,9 @@ import click
 @click.option("--high", type=float, default=90.0, show_default=True, help="last angle")
 @click.option("--profile", is_flag=True, help="a simulated measurement instead of the list of peaks")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="a text file instead of the screen")
-def pattern(structure: Path, wavelength, low, high, profile, out) -> None:
+def pattern(
+    structure: Path, *, wavelength: str, low: float, high: float, profile: bool, out: Path | None
+) -> None:
     """Peaks of a crystal (CIF, POSCAR): two_theta in degrees, intensity, d in Å, h k l."""
     from crystalnet.data.tables import read_crystals
     from crystalnet.patterns.simulation import simulated

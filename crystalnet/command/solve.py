@@ -32,18 +32,19 @@ MOST_SHOWN = 10  # candidates on the screen, our choice
 @click.option("--quiet", is_flag=True, help="no progress bar")
 def solve(
     pattern: Path,
-    formula,
-    wavelength,
-    scan,
-    system,
-    cell,
-    space_group,
-    out,
-    seed,
-    workers,
-    dask,
-    as_json,
-    quiet,
+    *,
+    formula: str | None,
+    wavelength: str | None,
+    scan: int | None,
+    system: str | None,
+    cell: str | None,
+    space_group: str | None,
+    out: Path | None,
+    seed: int,
+    workers: int,
+    dask: str | None,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Structures that explain PATTERN, ranked, with a probability.
 

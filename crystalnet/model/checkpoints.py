@@ -118,7 +118,7 @@ def write(path, tensors: dict[str, torch.Tensor], header: dict[str, str]) -> Non
     part = path.with_name(path.name + ".part")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
-        save_file(tensors, part, header | {CHECKSUM: checksum(tensors, header)})
+        save_file(tensors, part, header | {CHECKSUM: _checksum(tensors, header)})
         os.replace(part, path)
     except (OSError, SafetensorError) as error:
         with suppress(OSError):  # the folder may not be one that can be written
@@ -145,7 +145,7 @@ def read(path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
             f"{path} is not a readable weights file ({error}). Train or fetch it again.",
             Code.DAMAGED,
         ) from None
-    if header.pop(CHECKSUM, None) != checksum(tensors, header):
+    if header.pop(CHECKSUM, None) != _checksum(tensors, header):
         raise CrystalNetError(
             f"{path} differs from its checksum, or has none: it was damaged, or written by other software."
             " Train or fetch it again.",
@@ -154,7 +154,7 @@ def read(path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     return tensors, header
 
 
-def checksum(tensors: dict[str, torch.Tensor], header: dict[str, str]) -> str:
+def _checksum(tensors: dict[str, torch.Tensor], header: dict[str, str]) -> str:
     """SHA-256 over the header's facts, and over name, type, shape and bytes of each tensor on the CPU."""
     digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):

@@ -29,6 +29,7 @@ class CrystalNet(DensityNetwork):
 
     def __init__(
         self,
+        *,
         width: int = 512,
         growth: int = 8,
         n_bins: int = 1024,

@@ -43,6 +43,7 @@ class SpectralNet(DensityNetwork):
 
     def __init__(
         self,
+        *,
         width: int = 256,
         hidden: int = 1024,
         n_components: int = 384,

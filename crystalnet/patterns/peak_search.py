@@ -82,7 +82,7 @@ def _running_median(values: np.ndarray, reach: int) -> np.ndarray:
     return np.interp(np.arange(len(values)), np.arange(0, len(values), every), coarse)
 
 
-def stands_out(counts: np.ndarray, noise: np.ndarray, scale: float) -> np.ndarray:
+def _stands_out(counts: np.ndarray, noise: np.ndarray, scale: float) -> np.ndarray:
     """The negative second derivative (N,) at a scale in points, over what noise alone would give."""
     pad = min(int(4 * scale) + 1, len(counts) - 1)
     # odd reflection: a slope at the border goes on, and makes no peak there
@@ -109,7 +109,7 @@ def usual_width(s: np.ndarray, counts: np.ndarray, noise: np.ndarray) -> float:
     # some scales beyond what can be a peak, so that what is wider shows
     widest = min(1.5 * np.sqrt(5) * BROADEST / np.median(step), len(counts) / 6)
     scales = _SCALES[: np.searchsorted(_SCALES, widest)]
-    height = np.array([stands_out(counts, noise, scale) for scale in scales])
+    height = np.array([_stands_out(counts, noise, scale) for scale in scales])
     highest = (maximum_filter(height, (3, 3)) == height) & (height > 2 * STANDS_OUT)
     highest[-1] = False  # still rising: wider than any peak
     rows, places = np.nonzero(highest)
@@ -163,5 +163,5 @@ def stripped(two_theta: np.ndarray, net: np.ndarray, doublet: tuple[float, float
 
 def places_of(net: np.ndarray, noise: np.ndarray, width: float) -> np.ndarray:
     """Points (P,) at which peaks of about `width` points stand out of the noise."""
-    clear = stands_out(net, noise, width / GAUSSIAN)
+    clear = _stands_out(net, noise, width / GAUSSIAN)
     return find_peaks(clear, height=STANDS_OUT * 0.7, distance=max(width / 2, 1))[0]

@@ -63,7 +63,7 @@ def _with_slopes(x, width, lorentzian) -> tuple[np.ndarray, ...]:
     return bells + tails, by_centre, by_width, tailed - bell
 
 
-def places_of_line(centre: np.ndarray, ratio: float) -> tuple[np.ndarray, np.ndarray]:
+def _places_of_line(centre: np.ndarray, ratio: float) -> tuple[np.ndarray, np.ndarray]:
     """Where a line of `ratio` times the wavelength puts peaks (degrees), and the slope by their centres."""
     half = np.radians(centre / 2)
     sine = np.minimum(np.sin(half) * ratio, 1 - 1e-9)
@@ -74,7 +74,7 @@ def curve_of(x: np.ndarray, peaks: Shapes, lines: Lines) -> np.ndarray:
     """The sum (N,) of all peaks at the angles x (N,), rising."""
     curve = np.zeros_like(x)
     for ratio, part in lines:
-        places = places_of_line(peaks.centre, ratio)[0]
+        places = _places_of_line(peaks.centre, ratio)[0]
         reach = REACH * peaks.width
         firsts, lasts = np.searchsorted(x, places - reach), np.searchsorted(x, places + reach)
         for place, size, width, share, first, last in zip(
@@ -99,7 +99,7 @@ def fitted(
     for group in _groups(peaks):
         start = peaks.of(group)
         flank = FLANK * start.width
-        ends = [places_of_line(start.centre, ratio)[0] for ratio, _ in lines]
+        ends = [_places_of_line(start.centre, ratio)[0] for ratio, _ in lines]
         first, last = np.searchsorted(x, (np.min(ends[0] - flank), np.max(ends[-1] + flank)))
         here = slice(max(first, 0), max(last, first + 3 * len(group)))
         part, cost = _fitted_group(
@@ -138,7 +138,7 @@ def _fitted_group(x, net, noise, start: Shapes, lines: Lines) -> tuple[Shapes, f
 
     def left(p):
         area, centre, width = unpacked(p)
-        place, moved = places_of_line(centre, ratio)
+        place, moved = _places_of_line(centre, ratio)
         # (L, N, P) each
         value, *by_shape = _with_slopes(x[:, None] - place[:, None], width, p[3 * n])
         value = together(value)
@@ -184,7 +184,7 @@ def _fitted_group(x, net, noise, start: Shapes, lines: Lines) -> tuple[Shapes, f
     low = np.concatenate([np.zeros(n), np.full(n, -1), np.full(n, -wide), [0, -np.inf, -np.inf]])
     high = np.concatenate([np.full(n, np.inf), np.full(n, 1), np.full(n, wide), [1, np.inf, np.inf]])
     p[:n] = np.maximum(p[:n], 1e-6)
-    p = descended(p, left, lambda p, step: np.clip(p + step, low, high), STEPS, ENOUGH)
+    p = descended(p, left, lambda p, step: np.clip(p + step, low, high), n_steps=STEPS, enough=ENOUGH)
     residual, slopes = left(p)
     by = slopes()
     area, centre, width = unpacked(p)

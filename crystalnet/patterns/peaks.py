@@ -134,7 +134,9 @@ def fit_peaks(
     for clear in (0, STANDS_OUT):  # the second time with what the first one told of widths and background
         peaks = _told_apart(fitted(x, counts - background, noise, peaks, lines)[0], clear, pattern)
         peaks = peaks._replace(expected=_smooth_widths(peaks))
-        background = background_of(_uncovered(x, counts, background, noise, peaks, lines), points)
+        background = background_of(
+            _uncovered(x, counts, peaks, lines, background=background, noise=noise), points
+        )
     around = np.interp(pattern.two_theta, x, background)
     faintest = noise * np.sqrt(2 * np.sqrt(np.pi) * width / GAUSSIAN * (x[1] - x[0]))
     weakest = SURE * np.quantile(faintest, 0.9) / peaks.area.max()
@@ -186,7 +188,7 @@ def _together(values: np.ndarray, n: int) -> np.ndarray:
     return values[: len(values) // n * n].reshape(-1, n).mean(1)
 
 
-def _uncovered(x, counts, background, noise, peaks: Shapes, lines: Lines) -> np.ndarray:
+def _uncovered(x, counts, peaks: Shapes, lines: Lines, *, background, noise) -> np.ndarray:
     """The counts (N,) without peaks; below a peak, where it may fit badly, near the former background."""
     curve, spread = curve_of(x, peaks, lines), np.median(noise)
     near = np.clip(counts - curve, background - spread, background + spread)

@@ -49,7 +49,7 @@ def the_one(scans: Sequence[Scan], chosen: int | None, name: str) -> Scan:
     if chosen is not None:
         whole = isinstance(chosen, int | np.integer) and not isinstance(chosen, bool)
         if not (whole and 1 <= chosen <= len(scans)):
-            remedy = f"Choose scan=1 to {len(scans)}: {listing(scans)}"
+            remedy = f"Choose scan=1 to {len(scans)}: {_listing(scans)}"
             refuse(name, f"it has no scan {chosen!r}", remedy, Code.BAD_ARGUMENT)
         return scans[chosen - 1]
     different = _different(scans)
@@ -61,12 +61,12 @@ def the_one(scans: Sequence[Scan], chosen: int | None, name: str) -> Scan:
     refuse(
         name,
         f"it holds {len(scans)} scans that do not continue each other",
-        f"Choose one with scan=1 to {len(scans)}: {listing(scans)}",
+        f"Choose one with scan=1 to {len(scans)}: {_listing(scans)}",
         Code.SEVERAL_SCANS,
     )
 
 
-def listing(scans: Sequence[Scan]) -> str:
+def _listing(scans: Sequence[Scan]) -> str:
     """A line that names scans, their ranges and titles."""
     told = [
         f"{i}: {np.nanmin(scan.x):g} to {np.nanmax(scan.x):g}, {len(scan.x)} points"

@@ -9,12 +9,14 @@ orientation is left out: peaks of equal d are one here, and its factor differs a
 from __future__ import annotations
 
 import numpy as np
+from pymatgen.core import Structure
 
 from crystalnet.errors import Code, CrystalNetError
 from crystalnet.patterns.measured import Measured, checked
 from crystalnet.patterns.peak_search import K_ALPHA_2, doublet_of
 from crystalnet.patterns.peak_shapes import pseudo_voigt
 from crystalnet.patterns.wavelengths import wavelength_of
+from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.diffraction import powder_peaks
 
 SCHERRER = 0.9  # K of the full width at half maximum, spherical crystallites
@@ -23,16 +25,16 @@ REACH = 30  # full widths over which a peak is drawn
 
 
 def simulated(
-    structure,
+    structure: Structure | Atoms,
     wavelength: float | str = "CuKa1",
-    two_theta_range=(10.0, 100.0),
+    two_theta_range: tuple[float, float] = (10.0, 100.0),
+    *,
     step: float = 0.02,
     crystallite_nm: float = 100.0,
     counts: float = 10_000.0,
     background: float = 0.02,
     seed: int | None = 0,
-    *,
-    caglioti=LABORATORY,
+    caglioti: tuple[float, float, float] = LABORATORY,
     lorentzian: float = 0.5,
     k_alpha_2: bool = False,
     zero_shift: float = 0.0,
@@ -90,7 +92,7 @@ def simulated(
     for ratio, part in lines:
         sine = s * wavelength * ratio
         place = 2 * np.degrees(np.arcsin(sine[sine < 1]))
-        width = full_width(place, wavelength, crystallite_nm, caglioti)
+        width = _full_width(place, wavelength, crystallite_nm, caglioti)
         for centre, fwhm, size in zip(place + zero_shift, width, part * area, strict=False):
             first, last = np.searchsorted(two_theta, (centre - REACH * fwhm, centre + REACH * fwhm))
             curve[first:last] += size * pseudo_voigt(two_theta[first:last] - centre, fwhm, lorentzian)
@@ -100,7 +102,7 @@ def simulated(
     return checked(Measured(two_theta, measured, None, wavelength, "simulated pattern"))
 
 
-def full_width(two_theta: np.ndarray, wavelength: float, crystallite_nm: float, caglioti) -> np.ndarray:
+def _full_width(two_theta: np.ndarray, wavelength: float, crystallite_nm: float, caglioti) -> np.ndarray:
     """Full widths at half maximum at two_theta, both in degrees: instrument and size, as Gaussians add."""
     theta = np.radians(two_theta / 2)
     u, v, w = caglioti

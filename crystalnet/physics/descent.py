@@ -23,6 +23,7 @@ def descended(
     state: State,
     left: Callable[[State], Left],
     moved: Callable[[State, np.ndarray], State],
+    *,
     n_steps: int,
     enough: float,
     smallest_step: float = 0.0,

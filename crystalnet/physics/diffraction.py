@@ -131,7 +131,9 @@ def batch_peaks(
         order, ring, rings = merged(g, crystal, wavelength)
         positions = positions.index_select(0, order)
         chunk = [crystals[row] for row in rows]
-        structure_factor = _structure_factors(chunk, n_reflections, axes, positions, ring, rings)
+        structure_factor = _structure_factors(
+            chunk, n_reflections, axes, positions=positions, ring=ring, rings=rings
+        )
         squared_amplitude = structure_factor.real**2 + structure_factor.imag**2
         yield rows, rings, _intensity(rings, squared_amplitude, len(rows))
 
@@ -164,6 +166,7 @@ def _structure_factors(
     crystals: list[Sites],
     n_reflections: list[int],
     axes: list[np.ndarray],
+    *,
     positions: torch.Tensor,
     ring: torch.Tensor,
     rings: Rings,

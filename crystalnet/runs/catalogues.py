@@ -57,7 +57,7 @@ def catalogue(
         CrystalNetError: no such source, nothing in it that can be used, or no room to write.
     """
     source = Path(source).expanduser()
-    file = Path(file).expanduser() if file else user_folder() / f"{source.name.split('.')[0]}.safetensors"
+    file = Path(file).expanduser() if file else _user_folder() / f"{source.name.split('.')[0]}.safetensors"
     work = file.with_name(file.name + ".work")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +75,7 @@ def catalogue(
     return file
 
 
-def user_folder() -> Path:
+def _user_folder() -> Path:
     """Where catalogues are kept unless another place is named."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "crystalnet" / "catalogues"
 

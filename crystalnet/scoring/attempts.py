@@ -101,7 +101,14 @@ def _ranked(crystal, challenge, catalogue, networks, seconds):
         if found(candidates, frames):
             break
         candidates += propose(
-            source, frames, knowledge, cells, catalogue, crystal.crystal_system, seconds, network=network
+            source,
+            frames,
+            knowledge,
+            cells,
+            catalogue,
+            crystal_system=crystal.crystal_system,
+            seconds=seconds,
+            network=network,
         )
     ranked = chosen(candidates, frames)
     return ranked, "answer" if ranked else "no candidate"

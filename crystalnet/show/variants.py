@@ -34,12 +34,12 @@ def cores(training: dict) -> int:
     return max(1, int(found[1]) // training["training"]["networks_at_once"]) if found else 1
 
 
-def training_of(record: Record, variant: str) -> dict:
+def _training_of(record: Record, variant: str) -> dict:
     """The manifest of a variant's training."""
     return record.manifest["variants.csv"][variant]["training"]
 
 
-def patterns_of(record: Record, variant: str) -> str:
+def _patterns_of(record: Record, variant: str) -> str:
     """What a variant's test patterns are like."""
     scores = record.manifest["variants.csv"][variant]["scores"]
     return scores["params"]["evaluation"].get("patterns", "exact")
@@ -47,14 +47,14 @@ def patterns_of(record: Record, variant: str) -> str:
 
 def variants_of(record: Record, *kinds: str) -> list[str]:
     """Names of a record's variants of some kinds."""
-    return [variant for variant in record.manifest["variants.csv"] if kind(record, variant) in kinds]
+    return [variant for variant in record.manifest["variants.csv"] if _kind(record, variant) in kinds]
 
 
-def kind(record: Record, variant: str) -> str:
+def _kind(record: Record, variant: str) -> str:
     """A variant that splits the data in another way has other test crystals: nothing to pair it with."""
-    if training_of(record, variant)["params"]["data"]["split"] != record.manifest["split"]:
+    if _training_of(record, variant)["params"]["data"]["split"] != record.manifest["split"]:
         return HARD
-    return PLAIN if patterns_of(record, variant) == "exact" else MEASURED
+    return PLAIN if _patterns_of(record, variant) == "exact" else MEASURED
 
 
 def changed_settings(record: Record) -> dict[str, str]:
@@ -79,7 +79,7 @@ def worth(record: Record) -> pd.DataFrame:
         .reindex(list(scores), fill_value=MISSING)
     )
     made = {"baseline": record.manifest["levels.csv"]["baseline"]["training"]}
-    made |= {name: training_of(record, name) for name in names}
+    made |= {name: _training_of(record, name) for name in names}
     rows = {
         name: {
             "epochs": made[name]["epochs"].split(" of ")[-1],
@@ -94,7 +94,7 @@ def worth(record: Record) -> pd.DataFrame:
     )
 
 
-def beside(one: dict[str, pd.DataFrame], other: dict[str, pd.DataFrame]) -> dict:
+def _beside(one: dict[str, pd.DataFrame], other: dict[str, pd.DataFrame]) -> dict:
     """A row: mean honest SSIM of both on the same crystals, {name: scores} each, and other minus one."""
     tables = one | other
     pair = pd.concat([by_material(scores).assign(case=name) for name, scores in tables.items()])
@@ -108,10 +108,10 @@ def on_hard_splits(record: Record) -> dict[str, dict]:
     """Network beside nearest neighbour, a row for the record's own split and each variant with another."""
     network, neighbour = of(record.levels, "baseline"), of(record.scores, "nearest neighbour")
     neighbour = neighbour[neighbour["material_id"].isin(network["material_id"])]
-    rows = {f"{record.manifest['split']} (baseline)": beside({"neighbour": neighbour}, {"network": network})}
+    rows = {f"{record.manifest['split']} (baseline)": _beside({"neighbour": neighbour}, {"network": network})}
     for variant in variants_of(record, HARD) if record.retrieval is not None else ():
         network, neighbour = of(record.variants, variant), of(record.retrieval, variant)
-        rows[variant] = beside({"neighbour": neighbour}, {"network": network})
+        rows[variant] = _beside({"neighbour": neighbour}, {"network": network})
     return rows
 
 
@@ -120,12 +120,12 @@ def on_measured(record: Record) -> pd.DataFrame:
     exact = {"exact": of(record.levels, "baseline")}
     degraded = {}
     for variant in variants_of(record, PLAIN, MEASURED):
-        seen = bool(training_of(record, variant)["params"]["training"].get("degraded"))
-        patterns = patterns_of(record, variant)
+        seen = bool(_training_of(record, variant)["params"]["training"].get("degraded"))
+        patterns = _patterns_of(record, variant)
         if seen or patterns != "exact":
             (degraded if seen else exact)[patterns] = of(record.variants, variant)
     rows = {
-        patterns: beside({"exact": scores}, {"degraded": degraded[patterns]})
+        patterns: _beside({"exact": scores}, {"degraded": degraded[patterns]})
         for patterns, scores in exact.items()
         if patterns in degraded
     }
@@ -146,5 +146,5 @@ def after_more(record: Record, earlier: Record | None) -> pd.DataFrame:
     rows = {}
     for patterns, (before, after) in tables.items():
         promised = {"expected": f"{curve.expected(after['agreement'].to_numpy()).mean():.3f}"}
-        rows[patterns] = beside({"before": before}, {"after": after}) | promised
+        rows[patterns] = _beside({"before": before}, {"after": after}) | promised
     return pd.DataFrame(rows).T

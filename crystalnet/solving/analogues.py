@@ -71,7 +71,9 @@ def analogues(
     """
     deadline = time.perf_counter() + seconds
     rng = np.random.default_rng(seed)
-    fits = _screened(frames, knowledge, cells, catalogue, system, rng, deadline - seconds / 2)
+    fits = _screened(
+        frames, knowledge, cells, catalogue, system=system, rng=rng, deadline=deadline - seconds / 2
+    )
     if knowledge.n_hidden == 0:
         fits = _different(fits, lambda fit: fit.distance, SCREENED)
     else:
@@ -102,7 +104,7 @@ def analogues(
     return sorted(candidates[:KEPT], key=lambda candidate: candidate.score)
 
 
-def _screened(frames, knowledge, cells, catalogue, system, rng, deadline) -> list[_Fit]:
+def _screened(frames, knowledge, cells, catalogue, *, system, rng, deadline) -> list[_Fit]:
     """Every type, cell and filling that the volume allows, by its distance up to s = LOW.
 
     Of the elements that a filling leaves open the best are kept, from a few far apart.

@@ -22,7 +22,8 @@ def assignments(
     found: Orbits,
     counts: Mapping[str, int],
     expected: Mapping[str, float],
-    most,
+    *,
+    most: int,
     scaled: bool,
     complete: bool,
 ) -> list[tuple]:

@@ -74,27 +74,33 @@ def atoms_from_density(
         CrystalNetError: a map or lattice of another shape or not finite, or a composition without atoms or
             with an element outside of the tables.
     """
-    density, lattice = checked_map(density), checked_lattice(lattice)
+    density, lattice = _checked_map(density), checked_lattice(lattice)
     check_counts(counts)
     ball = SHARP_BALL if sharpened else BALL
     expected = {
-        symbol: float(ATOMIC_NUMBERS[symbol]) if sharpened else electrons_within(symbol, ball)
+        symbol: float(ATOMIC_NUMBERS[symbol]) if sharpened else _electrons_within(symbol, ball)
         for symbol in counts
     }
-    found = orbits(density, lattice, counts, expected, ball, group or IDENTITY)
+    found = _orbits(density, lattice, counts, expected=expected, ball=ball, group=group or IDENTITY)
     candidates = []
-    for labels in assignments(found, counts, expected, most, sharpened, complete):
+    for labels in assignments(found, counts, expected, most=most, scaled=sharpened, complete=complete):
         symbols = [[label] * len(coords) for label, coords in zip(labels, found.coords, strict=True) if label]
         if symbols:
             coords = [coords for label, coords in zip(labels, found.coords, strict=True) if label]
             candidates.append(Atoms(lattice, np.concatenate(coords), np.concatenate(symbols)))
     if group is not None:
         return candidates
-    return [form for atoms in candidates for form in (*symmetric_forms(atoms), atoms)]
+    return [form for atoms in candidates for form in (*_symmetric_forms(atoms), atoms)]
 
 
-def orbits(
-    density: np.ndarray, lattice: np.ndarray, counts, expected, ball: float, group: Operations
+def _orbits(
+    density: np.ndarray,
+    lattice: np.ndarray,
+    counts: Mapping[str, int],
+    *,
+    expected: Mapping[str, float],
+    ball: float,
+    group: Operations,
 ) -> Orbits:
     """The highest peaks of a map; those too near to a higher one, or with too many images, are left out."""
     lengths = np.linalg.norm(lattice, axis=1)
@@ -162,7 +168,7 @@ def _distinct(images: np.ndarray, lattice: np.ndarray) -> np.ndarray:
     return np.array(kept)
 
 
-def electrons_within(symbol: str, radius: float) -> float:
+def _electrons_within(symbol: str, radius: float) -> float:
     """Valence electrons of a free atom within a radius in Å."""
     atom = valence(symbol)
     x = np.sqrt(atom.exponents) * radius / BOHR
@@ -171,7 +177,7 @@ def electrons_within(symbol: str, radius: float) -> float:
     return float(whole @ inside)
 
 
-def symmetric_forms(atoms: Atoms) -> list[Atoms]:
+def _symmetric_forms(atoms: Atoms) -> list[Atoms]:
     """The crystal with the symmetry that it has within each of TOLERANCES, exact, the highest first."""
     numbers = [ATOMIC_NUMBERS[symbol] for symbol in atoms.symbols.tolist()]
     cell = moyopy.Cell(atoms.lattice.tolist(), atoms.frac_coords.tolist(), numbers)
@@ -202,7 +208,7 @@ def pattern_distance(atoms: Atoms, observed: Observed, highest: float = LOW_RESO
     return distance(np.sqrt(seen.smearing(seen.s, n) @ seen.intensity), observed.amplitude[:n])
 
 
-def checked_map(density) -> np.ndarray:
+def _checked_map(density) -> np.ndarray:
     """As float64. Raises CrystalNetError for another shape or a value that is not finite."""
     density = np.asarray(density, float)
     if density.ndim != 3 or min(density.shape) < 4 or not np.isfinite(density).all():

@@ -99,7 +99,7 @@ def fitted_types(
     for name, atoms in crystals:
         for member in members_of(atoms, name, tolerances):
             groups[member.signature].append(member)
-    clusters = [cluster for members in groups.values() for cluster in clustered(members)]
+    clusters = [cluster for members in groups.values() for cluster in _clustered(members)]
     kept = sorted((cluster for cluster in clusters if len(cluster) >= fewest), key=len, reverse=True)
     return [cluster.fitted() for cluster in kept]
 
@@ -116,7 +116,7 @@ def members_of(atoms: Atoms, name: str, tolerances: Sequence[float] = TOLERANCES
     return list(members.values())
 
 
-def clustered(members: Sequence[Member]) -> list[Cluster]:
+def _clustered(members: Sequence[Member]) -> list[Cluster]:
     """Clusters of members of one `signature`; what first stood alone is tried again."""
     clusters = _joined(members, [])
     close = [cluster for cluster in clusters if len(cluster) > 1]
@@ -126,14 +126,14 @@ def clustered(members: Sequence[Member]) -> list[Cluster]:
 
 def _joined(members: Sequence[Member], clusters: list[Cluster]) -> list[Cluster]:
     for member in members:
-        if (found := best_cluster(member, clusters)) is None:
+        if (found := _best_cluster(member, clusters)) is None:
             clusters.append(Cluster(member))
         else:
             found[0].add(member, found[1])
     return clusters
 
 
-def best_cluster(member: Member, clusters: Sequence[Cluster]) -> tuple[Cluster, Match] | None:
+def _best_cluster(member: Member, clusters: Sequence[Cluster]) -> tuple[Cluster, Match] | None:
     """The cluster whose mean a member lies nearest to, of those that it lies upon."""
     if not clusters:
         return None

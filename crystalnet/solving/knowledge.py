@@ -120,7 +120,7 @@ class Knowledge:
     def fillings(self, template: Template) -> list[tuple[float, dict[str, str | None]]]:
         """What a template's elements may become: unlikeness and a map from old to new, most alike first.
 
-        The unlikeness is that of the roles, see `strangeness`. A template that does not fit has none. An
+        The unlikeness is that of the roles, see `_strangeness`. A template that does not fit has none. An
         element that nobody named is None, and its likeness does not count; `naming` finds it.
         """
         if not self.allows(template.amounts):
@@ -134,7 +134,7 @@ class Knowledge:
             n_unnamed = len(old) - len(self.elements)
             choices = dict.fromkeys(permutations((*self.elements, *[None] * n_unnamed)))
         unlike = {
-            (role, element): strangeness(template.roles[role], element)
+            (role, element): _strangeness(template.roles[role], element)
             for role in old
             for element in self.elements
         }
@@ -159,7 +159,7 @@ class Knowledge:
         return [tuple(one[element] for element in old) for one in maps]
 
 
-def strangeness(role: Mapping[str, int], element: str) -> float:
+def _strangeness(role: Mapping[str, int], element: str) -> float:
     r"""How strange an element is in a role that others have filled, counts by element: -ln of
 
         \sum_e (n_e / n) exp(-unlikeness of e)

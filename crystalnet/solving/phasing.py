@@ -90,7 +90,7 @@ def phase(
             peaks none of which the lattice has.
     """
     lattice, seeds = checked_lattice(lattice), _checked_seeds(seeds, n_random)
-    check_contents(counts, lattice)
+    _check_contents(counts, lattice)
     shape = grid(lattice, groups, d_min)
     known = measured(observed, lattice, counts, shape, d_min)
     generator = torch.Generator().manual_seed(seed)
@@ -98,31 +98,31 @@ def phase(
     for group in groups:
         both = torch.randn(n_random, *shape, generator=generator)
         if len(seeds):
-            both = torch.cat([resampled(seeds, shape), both])
+            both = torch.cat([_resampled(seeds, shape), both])
         both = both - both.mean((1, 2, 3), keepdim=True)
         starts.append(both if group is None else symmetrised(both, group))
-    maps = iterated(torch.cat(starts), known, iterations)
+    maps = _iterated(torch.cat(starts), known, iterations)
     place = np.repeat(np.arange(len(groups)), len(origin))
-    answers = completed(maps, known, observed, lattice, counts, [groups[i] for i in place])
+    answers = _completed(maps, known, observed, counts, lattice=lattice, groups=[groups[i] for i in place])
     figure = np.array([min((away for away, _ in found), default=1.0) for found in answers])
     ranked = sorted((pair for found in answers for pair in found), key=lambda pair: pair[0])
     return Phased(maps, figure, np.tile(origin, len(groups)), place, ranked)
 
 
-def iterated(maps: torch.Tensor, known: Amplitudes, iterations: int) -> torch.Tensor:
+def _iterated(maps: torch.Tensor, known: Amplitudes, iterations: int) -> torch.Tensor:
     """Flip and project, then remove and project."""
-    maps = projected(maps, known)
+    maps = _projected(maps, known)
     deviation = maps.flatten(1).std(1)[:, None, None, None]
     for number in range(iterations + LAST):
         if number < iterations:
             changed = torch.where(maps < FLIPPED * deviation, -maps, maps)
         else:
             changed = torch.where(maps < REMOVED * deviation, 0, maps)
-        maps = projected(changed, known)
+        maps = _projected(changed, known)
     return maps
 
 
-def projected(maps: torch.Tensor, known: Amplitudes) -> torch.Tensor:
+def _projected(maps: torch.Tensor, known: Amplitudes) -> torch.Tensor:
     """The nearest maps (B, n1, n2, n3) that have the measured power."""
     return _map(_scaled(torch.fft.rfftn(maps, dim=(1, 2, 3)).flatten(1), known), known.shape)
 
@@ -139,7 +139,15 @@ def _map(series: torch.Tensor, shape) -> torch.Tensor:
     return torch.fft.irfftn(series.view(len(series), *shape[:2], -1), s=shape, dim=(1, 2, 3))
 
 
-def completed(maps, known, observed, lattice, counts, groups) -> list[list[tuple[float, Atoms]]]:
+def _completed(
+    maps: torch.Tensor,
+    known: Amplitudes,
+    observed: Observed,
+    counts: Mapping[str, int],
+    *,
+    lattice: np.ndarray,
+    groups: Sequence[Operations | None],
+) -> list[list[tuple[float, Atoms]]]:
     """The distance and atoms of each complete answer, by map; the best answers are computed and go on.
 
     What they lack is looked for in F_observed - F_computed, and all of them in 2 F_observed - F_computed.
@@ -195,7 +203,7 @@ def _without_lightest(atoms: Atoms) -> Atoms:
     return Atoms(atoms.lattice, atoms.frac_coords[kept], atoms.symbols[kept])
 
 
-def resampled(densities: torch.Tensor, shape) -> torch.Tensor:
+def _resampled(densities: torch.Tensor, shape) -> torch.Tensor:
     """Densities (B, n1, n2, n3) by their Fourier series on another grid, (B, *shape)."""
     sizes = list(zip(densities.shape[1:], shape, strict=True))
     hkl = [np.arange(-((min(pair) - 1) // 2), (min(pair) + 1) // 2) for pair in sizes]
@@ -206,7 +214,7 @@ def resampled(densities: torch.Tensor, shape) -> torch.Tensor:
     return torch.fft.ifftn(series, dim=(1, 2, 3), norm="forward").real
 
 
-def check_contents(counts: Mapping[str, int], lattice: np.ndarray) -> None:
+def _check_contents(counts: Mapping[str, int], lattice: np.ndarray) -> None:
     """Raises CrystalNetError for contents of a cell that cannot be or do not fit its volume."""
     check_counts(counts)
     each = abs(np.linalg.det(lattice)) / sum(counts.values())

@@ -106,7 +106,7 @@ def facts(candidates: Sequence[Candidate]) -> dict[str, float]:
     }
 
 
-def features(distance, lead, unnamed, faintest, ideal, volume, bond, peaks) -> np.ndarray:
+def features(*, distance, lead, unnamed, faintest, ideal, volume, bond, peaks) -> np.ndarray:
     """The x of each answer, (..., 8), from arrays of FACTS (...)."""
     beyond = np.log(np.maximum(np.asarray(distance) / np.where(ideal, LEFT, ERROR), 1))
     unity, unnamed = np.ones(beyond.shape), np.minimum(unnamed, MOST_UNNAMED)

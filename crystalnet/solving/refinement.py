@@ -10,6 +10,7 @@ is wrong by a small part of a wave, and goes up. Movements keep the space group 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -82,7 +83,11 @@ class Trial:
 
 
 def refine(
-    trial: Trial, frames: Frames, stages=STAGES, lattice: bool = False, thermal: bool = False
+    trial: Trial,
+    frames: Frames,
+    stages: Sequence[tuple[float, int]] = STAGES,
+    lattice: bool = False,
+    thermal: bool = False,
 ) -> Trial:
     """The trial moved downhill; itself where nothing is free or too much is.
 
@@ -96,11 +101,13 @@ def refine(
     if trial.n_free > MOST_PARAMETERS or not (trial.n_free or lattice or thermal):
         return trial
     for highest, n_steps in stages:
-        trial = _stage(trial, frames, highest, n_steps, lattice, thermal)
+        trial = _stage(trial, frames, highest, n_steps, lattice=lattice, thermal=thermal)
     return trial
 
 
-def _stage(trial: Trial, frames: Frames, highest: float, n_steps: int, lattice: bool, thermal: bool) -> Trial:
+def _stage(
+    trial: Trial, frames: Frames, highest: float, n_steps: int, *, lattice: bool, thermal: bool
+) -> Trial:
     def placed(trial: Trial) -> tuple[Trial, Frame]:
         return trial, _frame(trial, frames, highest, lattice)
 
@@ -108,9 +115,9 @@ def _stage(trial: Trial, frames: Frames, highest: float, n_steps: int, lattice: 
         placed(trial),
         lambda now: _left(*now, lattice, thermal),
         lambda now, step: placed(_moved(now[0], step, lattice, thermal)),
-        n_steps,
-        ENOUGH,
-        SMALLEST_STEP,
+        n_steps=n_steps,
+        enough=ENOUGH,
+        smallest_step=SMALLEST_STEP,
     )[0]
 
 

@@ -56,7 +56,7 @@ def write_report(solution: Solution, folder, most: int = MOST) -> Path:
             formula = structure_of(candidate.trial.atoms).composition.reduced_formula
             name = f"{rank}-{formula}-{candidate.trial.template.space_group}"
             (part / f"{name}.cif").write_text(cif(candidate), encoding="utf-8")
-        write_density(solution.candidates[0].trial.atoms, part / "1-density")
+        _write_density(solution.candidates[0].trial.atoms, part / "1-density")
         solution.table().to_csv(part / "candidates.csv", index=False)
         (part / "report.md").write_text(report(solution), encoding="utf-8")
         os.chmod(part, 0o755)
@@ -77,7 +77,7 @@ def cif(candidate: Candidate) -> str:
     return str(CifWriter(structure_of(candidate.trial.atoms), symprec=SYMPREC))
 
 
-def write_density(atoms, path, n: int = GRID) -> None:
+def _write_density(atoms, path, n: int = GRID) -> None:
     """The promolecule of atoms in real space: `path`.CHGCAR and `path`.cube.
 
     CMED and density have the same values; the lattice says where they lie (paper, 'inverse mapping').
@@ -121,7 +121,7 @@ def report(solution: Solution) -> str:
             "",
             "## Lattice",
             "",
-            indexed_by(solution.cells),
+            _indexed_by(solution.cells),
             "",
             "## Candidates",
             "",
@@ -147,7 +147,7 @@ def _plain(text: str) -> str:
     return re.sub(r"([\\`<>|\[\]])", r"\\\1", " ".join(text.split()))
 
 
-def indexed_by(cells: Sequence[Cell]) -> str:
+def _indexed_by(cells: Sequence[Cell]) -> str:
     """What the positions of the peaks say of the cell, in a sentence."""
     if not cells:
         return "No cubic, hexagonal or tetragonal cell is told by the positions of the peaks."

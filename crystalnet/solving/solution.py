@@ -216,8 +216,9 @@ def solve(
                     proposed = from_cell(given, frames, knowledge, catalogue, system)
                 else:
                     proposed = propose(
-                        source, frames, knowledge, cells, catalogue, system, limit, seed, None, profile
-                    )
+                        source, frames, knowledge, cells, catalogue,
+                        crystal_system=system, seconds=limit, seed=seed, profile=profile,
+                    )  # fmt: skip
                 candidates += proposed if on_curve or not fit else compared(proposed, whole)
                 is_found = found(candidates, whole, peaks)
             bar.update()

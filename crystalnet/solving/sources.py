@@ -9,6 +9,7 @@ from typing import NamedTuple
 from crystalnet.errors import Code, CrystalNetError
 from crystalnet.lattice.lattice import Cell
 from crystalnet.lattice.lines import CENTRINGS
+from crystalnet.model.network import DensityNetwork
 from crystalnet.patterns.profile import ObservedCurve, Profile
 from crystalnet.solving import evidence
 from crystalnet.solving.analogues import GOOD, analogues
@@ -94,10 +95,11 @@ def propose(
     knowledge: Knowledge,
     cells: Sequence[Cell],
     catalogue: Catalogue,
+    *,
     crystal_system: str | None = None,
     seconds: float = 30.0,
     seed: int = 0,
-    network=None,
+    network: DensityNetwork | None = None,
     profile: Profile | None = None,
 ) -> list[Candidate]:
     """Candidates of one source, best first; none where it cannot say anything.

@@ -20,7 +20,7 @@ def decay(p):
 
 def test_it_finds_what_scipy_finds():
     start = np.array([1.0, 0.3, 0.0])
-    ours = descended(start, decay, np.add, 100, 1e-12)
+    ours = descended(start, decay, np.add, n_steps=100, enough=1e-12)
     np.testing.assert_allclose(ours, least_squares(lambda p: decay(p)[0], start).x, rtol=1e-4)
 
 
@@ -31,7 +31,7 @@ def test_a_bound_stops_one_parameter_and_not_the_others():
         residual, slopes = decay(p)
         return residual, lambda: slopes() * ~((p >= highest) & (residual @ slopes() < 0))
 
-    ours = descended(start, left, lambda p, step: np.minimum(p + step, highest), 100, 1e-12)
+    ours = descended(start, left, lambda p, step: np.minimum(p + step, highest), n_steps=100, enough=1e-12)
     theirs = least_squares(lambda p: decay(p)[0], start, bounds=(-np.inf, highest)).x
     np.testing.assert_allclose(ours, theirs, rtol=1e-3)
     assert ours[0] == 4.0
@@ -40,7 +40,7 @@ def test_a_bound_stops_one_parameter_and_not_the_others():
 @given(st.lists(st.floats(0, 5), min_size=3, max_size=3), st.integers(0, 20))
 def test_it_never_goes_uphill(start, n_steps):
     start = np.array(start)
-    after = descended(start, decay, lambda p, step: np.clip(p + step, -9, 9), n_steps, 1e-9)
+    after = descended(start, decay, lambda p, step: np.clip(p + step, -9, 9), n_steps=n_steps, enough=1e-9)
     before, after = decay(start)[0], decay(after)[0]
     assert after @ after <= before @ before
 
@@ -53,5 +53,5 @@ def test_it_ends_after_a_step_that_gains_little_or_goes_nowhere(stop):
         evaluated.append(p)
         return decay(p)
 
-    descended(np.array([4.0, 1.0, 0.0]), left, np.add, 50, **stop)
+    descended(np.array([4.0, 1.0, 0.0]), left, np.add, n_steps=50, **stop)
     assert len(evaluated) == 2

@@ -13,7 +13,7 @@ from crystalnet.patterns.observed import Observed
 from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.density import promolecule_cmed
 from crystalnet.solving.assignment import Orbits, assignments
-from crystalnet.solving.atoms import atoms_from_density, electrons_within, pattern_distance, symmetric_forms
+from crystalnet.solving.atoms import _electrons_within, _symmetric_forms, atoms_from_density, pattern_distance
 
 PEROVSKITE = Structure(
     Lattice.cubic(3.905), ["Sr", "Ti", "O", "O", "O"],
@@ -72,11 +72,11 @@ def test_assignment_is_the_least_of_all_by_brute_force():
             ]
             if sum(misfit) < best:
                 best, answer = sum(misfit), tuple(labels)
-    assert assignments(found, counts, expected, 4, False, True)[0] == answer
+    assert assignments(found, counts, expected, most=4, scaled=False, complete=True)[0] == answer
 
 
 def test_electrons_within_a_large_ball_are_all_of_them():
-    assert electrons_within("Cl", 10) == pytest.approx(7, abs=1e-6)
+    assert _electrons_within("Cl", 10) == pytest.approx(7, abs=1e-6)
 
 
 def test_symmetry_is_made_exact():
@@ -84,7 +84,7 @@ def test_symmetry_is_made_exact():
     atoms = Atoms.of(PEROVSKITE)
     shaken = atoms._replace(frac_coords=atoms.frac_coords + rng.normal(0, 0.005, (5, 3)))
     exact = Observed.of_structure(PEROVSKITE)
-    distances = [pattern_distance(form, exact, 1.0) for form in symmetric_forms(shaken)]
+    distances = [pattern_distance(form, exact, 1.0) for form in _symmetric_forms(shaken)]
     assert min(distances) < 1e-3 < pattern_distance(shaken, exact, 1.0)
 
 

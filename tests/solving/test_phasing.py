@@ -17,7 +17,7 @@ from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.density import promolecule_cmeds
 from crystalnet.solving.amplitudes import calculated, grid, measured
 from crystalnet.solving.groups import Operations, space_groups, symmetrised
-from crystalnet.solving.phasing import iterated, phase, projected, resampled
+from crystalnet.solving.phasing import _iterated, _projected, _resampled, phase
 
 PYRITE = Structure.from_spacegroup("Pa-3", Lattice.cubic(5.417), ["Fe", "S"], [[0, 0, 0], [0.385] * 3])
 LATTICE, COUNTS = PEROVSKITE.lattice.matrix, counts_of(PEROVSKITE)
@@ -58,12 +58,12 @@ def test_groups_are_those_of_brute_force(pyrite):
 def test_projection_gives_every_group_its_power_and_keeps_phases(perovskite):
     shape = grid(LATTICE)
     known = measured(perovskite, LATTICE, COUNTS, shape)
-    maps = projected(torch.randn(2, *shape, generator=torch.Generator().manual_seed(0)), known)
+    maps = _projected(torch.randn(2, *shape, generator=torch.Generator().manual_seed(0)), known)
     series = torch.fft.rfftn(maps, dim=(1, 2, 3)).flatten(1)
     power = torch.zeros(2, len(known.power)).index_add_(1, known.group, series.abs() ** 2 * known.weight)
     seen = ~known.bound
     assert torch.allclose(power[:, seen], known.power[seen].expand(2, -1), rtol=1e-3, atol=1e-6)
-    assert torch.allclose(projected(maps, known), maps, atol=1e-6)
+    assert torch.allclose(_projected(maps, known), maps, atol=1e-6)
 
 
 def test_calculated_atoms_have_the_measured_power(pyrite):
@@ -94,9 +94,9 @@ def test_shifted_and_inverted_seeds_give_shifted_and_inverted_maps(pyrite):
     known = measured(pyrite, lattice, counts_of(PYRITE), grid(lattice))
     seed = torch.randn(1, *known.shape, generator=torch.Generator().manual_seed(0)).double()
     seed, exact = seed - seed.mean(), known._replace(power=known.power.double(), weight=known.weight.double())
-    found = iterated(seed, exact, 10)
-    moved = iterated(seed.roll((3, 1, 5), (1, 2, 3)), exact, 10)
-    turned = iterated(seed.flip(1, 2, 3), exact, 10)
+    found = _iterated(seed, exact, 10)
+    moved = _iterated(seed.roll((3, 1, 5), (1, 2, 3)), exact, 10)
+    turned = _iterated(seed.flip(1, 2, 3), exact, 10)
     assert torch.allclose(moved, found.roll((3, 1, 5), (1, 2, 3)), atol=1e-6 * float(found.max()))
     assert torch.allclose(turned, found.flip(1, 2, 3), atol=1e-6 * float(found.max()))
 
@@ -133,7 +133,7 @@ def symmetry_hall_number(number: int) -> int:
 
 def test_resampling_keeps_what_both_grids_hold():
     coarse = promolecule_cmeds([PEROVSKITE], n=20)
-    fine = resampled(coarse, (40, 40, 40))
+    fine = _resampled(coarse, (40, 40, 40))
     assert torch.allclose(fine[:, ::2, ::2, ::2], coarse, atol=1e-9)
 
 
@@ -149,7 +149,7 @@ def test_the_true_space_group_is_among_those_that_the_peaks_allow(structure):
 def test_canonical_crystals_obey_the_group_in_its_setting():
     atoms = canonical(Atoms.of(PYRITE))
     (group,) = (g for g in space_groups(atoms.lattice, Observed.of_structure(atoms)) if g.number == 205)
-    cmeds = resampled(promolecule_cmeds([atoms]), grid(atoms.lattice, [group]))
+    cmeds = _resampled(promolecule_cmeds([atoms]), grid(atoms.lattice, [group]))
     assert torch.allclose(symmetrised(cmeds, group), cmeds, atol=1e-3 * float(cmeds.max()))
 
 

@@ -75,13 +75,13 @@ def read(file: File) -> list[Scan]:
     if not scans and neutrons:
         refuse(name, f"it holds {neutrons}", "Give a pattern of X-rays", Code.NOT_X_RAYS)
     if not scans:
-        refuse_structure(name, blocks)
+        _refuse_structure(name, blocks)
     if neutrons:
         scans = [replace(scan, said=(*scan.said, f"blocks of {neutrons} are left out")) for scan in scans]
     return scans
 
 
-def refuse_structure(name: str, blocks: dict[str, dict]) -> NoReturn:
+def _refuse_structure(name: str, blocks: dict[str, dict]) -> NoReturn:
     if any(
         _length(block, key) >= FEWEST
         for block in blocks.values()

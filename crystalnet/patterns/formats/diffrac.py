@@ -41,7 +41,9 @@ def _version_2(data: bytes) -> list[Scan]:
         seconds, step, start = struct.unpack_from("<fff", data, place + 8)
         if length < 48:
             raise ValueError(f"a header of {length} bytes")
-        scans.append(_scan(data, place + length, n, start, step, wavelength, seconds))
+        scans.append(
+            _scan(data, place + length, n, start=start, step=step, wavelength=wavelength, seconds=seconds)
+        )
         place += length + 4 * n
     if not scans:
         raise ValueError("no range")
@@ -57,14 +59,18 @@ def _version_1(data: bytes) -> list[Scan]:
         (start,) = struct.unpack_from("<f", data, place + 20)
         wavelength = in_angstrom(struct.unpack_from("<f", data, place + 72)[0], "A")
         (more,) = struct.unpack_from("<I", data, place + 152)
-        scans.append(_scan(data, place + 156, n, start, step, wavelength, seconds))
+        scans.append(
+            _scan(data, place + 156, n, start=start, step=step, wavelength=wavelength, seconds=seconds)
+        )
         place += 156 + 4 * n
         if len(scans) > _MOST_RANGES:
             raise ValueError("too many ranges")
     return scans
 
 
-def _scan(data: bytes, place: int, n: int, start: float, step: float, wavelength, seconds: float) -> Scan:
+def _scan(
+    data: bytes, place: int, n: int, *, start: float, step: float, wavelength: float | None, seconds: float
+) -> Scan:
     if place + 4 * n > len(data):
         raise ValueError(f"{n} points promised")
     counts = np.frombuffer(data, "<f4", n, place).astype(float)

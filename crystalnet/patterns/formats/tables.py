@@ -64,7 +64,7 @@ class Dialect:
         return fields
 
 
-def dialect_of(lines: list[str], name: str) -> Dialect:
+def _dialect_of(lines: list[str], name: str) -> Dialect:
     """Of the lines that hold nothing but numbers and separators.
 
     Raises:
@@ -122,7 +122,7 @@ def table_of(text: str, name: str) -> Table:
         CrystalNetError: there is none, or a line within it is cut or garbled.
     """
     lines = [line.strip() for line in text.splitlines()]
-    dialect = dialect_of(lines, name)
+    dialect = _dialect_of(lines, name)
     rows, numbers, comments, breaks, said, in_comment = [], [], [], {}, [], False
     trailer: list[str] = []
     for number, line in enumerate(lines, 1):

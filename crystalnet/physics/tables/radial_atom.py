@@ -74,6 +74,7 @@ def orbitals(
     basis: tuple[np.ndarray, np.ndarray],
     r: np.ndarray,
     weights: np.ndarray,
+    *,
     relativistic: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Energies (Hartree, ascending) and radial functions R of angular momentum ell in potential(r).
@@ -142,7 +143,7 @@ def solve_atom(
     def residual(potential_times_r: np.ndarray) -> np.ndarray:
         potential = potential_times_r / r
         for ell, basis in bases.items():
-            levels, functions = orbitals(potential, ell, basis, r, weights, relativistic)
+            levels, functions = orbitals(potential, ell, basis, r, weights, relativistic=relativistic)
             for shell in (shell for shell in occupied if shell.ell == ell):
                 energies[shell] = float(levels[shell.n - ell - 1])
                 densities[shell] = shell.occupation * functions[shell.n - ell - 1] ** 2 / (4 * np.pi)

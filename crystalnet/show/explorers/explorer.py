@@ -159,7 +159,7 @@ class Explorer(VBox):
         for name, figure in self._figures().items():
             panel = self._panels.get(name)
             if panel is not None and len(panel.data) == len(figure.data):
-                redraw(panel, figure)
+                _redraw(panel, figure)
                 shown[name] = panel
             else:
                 shown[name] = go.FigureWidget(figure)
@@ -168,7 +168,7 @@ class Explorer(VBox):
             self._places.children = columns(list(shown.values()))
 
 
-def redraw(panel: go.FigureWidget, figure: go.Figure) -> None:
+def _redraw(panel: go.FigureWidget, figure: go.Figure) -> None:
     """Show what `figure` shows; the layout stays but for its words, and with it the view that was chosen."""
     with panel.batch_update():
         for old, new in zip(panel.data, figure.data, strict=True):
