@@ -32,11 +32,6 @@ NO_EXAMPLES = (
     *("show/explorers/", "show/solved.py", "show/sources.py", "show/tables.py", "show/variants.py"),
     "solving/",
 )
-NO_TYPES = (
-    "command/",
-    *("model/checkpoints.py", "model/library.py", "model/network.py", "model/training.py", "patterns/"),
-    *("runs/results.py", "runs/run.py", "runs/showcase.py", "runs/solvings.py", "solving/"),
-)
 # module or module::function that needs no example, and why
 ELSEWHERE = {
     "errors.py::Code.__init__": "an enumeration's members are made by its class alone",
@@ -97,7 +92,7 @@ def test_every_public_function_has_an_example(module: str):
     assert [name for name in without if not name.startswith(tuple(ELSEWHERE))] == []
 
 
-@pytest.mark.parametrize("module", covered(NO_TYPES))
+@pytest.mark.parametrize("module", MODULES)
 def test_every_public_function_is_typed(module: str):
     assert {name: without for name, node, _ in functions(module) if (without := untyped(node))} == {}
 

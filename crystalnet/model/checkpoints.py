@@ -32,7 +32,7 @@ class Progress:
     first_loss: float = 0.0  # of the run's first step, before anything was learnt
 
 
-def save_weights(path, model: DensityNetwork) -> None:
+def save_weights(path: str | Path, model: DensityNetwork) -> None:
     """Weights and buffers of `model` as they are, with what its header tells."""
     write(path, dict(model.state_dict()), header(model))
 
@@ -45,7 +45,7 @@ def header(model: DensityNetwork) -> dict[str, str]:
     return {name: json.dumps(value) for name, value in facts.items()}
 
 
-def load_weights(path, model: DensityNetwork) -> None:
+def load_weights(path: str | Path, model: DensityNetwork) -> None:
     """Put the weights of a file, and its calibration, into `model`.
 
     Raises:
@@ -64,7 +64,7 @@ def load_weights(path, model: DensityNetwork) -> None:
 
 
 def save(
-    path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress, settings: dict
+    path: str | Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress, settings: dict
 ) -> None:
     """Everything that resuming needs: weights, optimiser moments, progress and settings."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
@@ -81,7 +81,7 @@ def save(
     write(path, tensors, {name: json.dumps(value) for name, value in header.items()})
 
 
-def resume(path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: dict) -> Progress:
+def resume(path: str | Path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: dict) -> Progress:
     """Bring model and optimiser to the state of a file, if there is one; returns how far the run is.
 
     Raises:
@@ -108,7 +108,7 @@ def resume(path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: d
     return Progress(losses=tensors["losses"], **facts)
 
 
-def write(path, tensors: dict[str, torch.Tensor], header: dict[str, str]) -> None:
+def write(path: str | Path, tensors: dict[str, torch.Tensor], header: dict[str, str]) -> None:
     """A safetensors file with the checksum of its content in its header, whole or not at all.
 
     Raises:
@@ -130,7 +130,7 @@ def write(path, tensors: dict[str, torch.Tensor], header: dict[str, str]) -> Non
         ) from None
 
 
-def read(path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+def read(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     """Tensors and header of a safetensors file that agrees with its checksum.
 
     Raises:

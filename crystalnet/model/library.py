@@ -73,7 +73,7 @@ def card(name: str) -> str:
     return _existing(name, ".md").read_text(encoding="utf-8")
 
 
-def write(name: str, model: DensityNetwork, card: str, folder=None) -> Path:
+def write(name: str, model: DensityNetwork, card: str, folder: str | Path | None = None) -> Path:
     """Keep a network and its card; both are written, or neither.
 
     Weights are rounded to float16 or coarser, so that the file is small (see `model.rounding`).

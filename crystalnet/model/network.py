@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import nn
@@ -13,6 +15,8 @@ from crystalnet.model.encoders import N_ELEMENTS, Latent
 
 NORMALISED = 1e-3  # our choice: how far the highest bin, or the sum of fractions, may be from 1
 COARSE = 25  # points an axis on which samples are compared, half the paper's grid
+
+Input = torch.Tensor | np.ndarray | Sequence[float]  # a crystal's, or rows of several
 
 
 class DensityNetwork(nn.Module):
@@ -65,7 +69,7 @@ class DensityNetwork(nn.Module):
         return self.decode(_joint(latents).at(noise), query_coords), latents
 
     @torch.inference_mode()
-    def latent(self, pattern, composition) -> Latent:
+    def latent(self, pattern: Input, composition: Input) -> Latent:
         """The joint latent distribution of checked inputs, one row a crystal, running statistics in use.
 
         Args:
@@ -92,11 +96,13 @@ class DensityNetwork(nn.Module):
         self.train(was_training)
         return _joint(latents)
 
-    def answer(self, pattern, composition, n: int = 50) -> torch.Tensor:
+    def answer(self, pattern: Input, composition: Input, n: int = 50) -> torch.Tensor:
         """The one deployable answer: the density of the latent mean, (n, n, n) e/Å^3."""
         return self.density(self.latent(pattern, composition).mu, n)[0]
 
-    def predict(self, pattern, composition, n_samples: int = 5, seed: int = 0, n: int = 50) -> torch.Tensor:
+    def predict(
+        self, pattern: Input, composition: Input, n_samples: int = 5, seed: int = 0, n: int = 50
+    ) -> torch.Tensor:
         """Samples of one crystal's density, (n_samples, n, n, n) e/Å^3; the same seed, the same samples.
 
         Raises:
@@ -112,7 +118,9 @@ class DensityNetwork(nn.Module):
         repeated = Latent(*(part.expand(n_samples, -1) for part in latent))
         return self.density(repeated.sample(generator), n)
 
-    def expected_similarity(self, pattern, composition, n_samples: int = 5, seed: int = 0) -> float:
+    def expected_similarity(
+        self, pattern: Input, composition: Input, n_samples: int = 5, seed: int = 0
+    ) -> float:
         """The SSIM to expect of `answer`, from how well samples agree with it, on half the paper's grid.
 
         Below `confidence.CONFIDENT` there is no confident answer.

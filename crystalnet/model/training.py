@@ -39,7 +39,7 @@ def train(
     store: Store,
     compositions: np.ndarray,
     settings: TrainingParams,
-    folder,
+    folder: str | Path,
     *,
     progress: bool = True,
 ) -> pd.DataFrame:

@@ -14,9 +14,11 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from pymatgen.core import Structure
 from scipy.sparse import csr_array
 
 from crystalnet.errors import Code, CrystalNetError
+from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.diffraction import (
     INTENSITY_TOLERANCE,
     MO_K_ALPHA,
@@ -62,7 +64,11 @@ class Observed:
 
     @classmethod
     def of_peaks(
-        cls, peaks: Peaks, wavelength: float = MO_K_ALPHA, two_theta_range=(0.0, 180.0), **facts
+        cls,
+        peaks: Peaks,
+        wavelength: float = MO_K_ALPHA,
+        two_theta_range: tuple[float, float] = (0.0, 180.0),
+        **facts: float,
     ) -> Observed:
         """Peaks with their angles in degrees and intensities as measured.
 
@@ -101,7 +107,12 @@ class Observed:
         return cls(s, free / free.max(), *ends, wavelength, **facts)
 
     @classmethod
-    def of_structure(cls, structure, wavelength: float = MO_K_ALPHA, two_theta_range=(0, 180)) -> Observed:
+    def of_structure(
+        cls,
+        structure: Structure | Atoms,
+        wavelength: float = MO_K_ALPHA,
+        two_theta_range: tuple[float, float] = (0, 180),
+    ) -> Observed:
         """The ideal pattern of a structure; errors as in `powder_peaks`."""
         peaks = powder_peaks(structure, wavelength, two_theta_range)
         return cls.of_peaks(peaks, wavelength, two_theta_range, exact=True)

@@ -41,12 +41,12 @@ class Shapes(NamedTuple):
     centre_error: np.ndarray
     area_error: np.ndarray
 
-    def of(self, which) -> Shapes:
+    def of(self, which: np.ndarray | slice) -> Shapes:
         """Some of the peaks."""
         return Shapes(*(column[which] for column in self))
 
 
-def pseudo_voigt(x: np.ndarray, width, lorentzian) -> np.ndarray:
+def pseudo_voigt(x: np.ndarray, width: float | np.ndarray, lorentzian: float | np.ndarray) -> np.ndarray:
     """The curve of area 1 at a distance x from its centre, in the unit of x and width."""
     return _with_slopes(x, width, lorentzian)[0]
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TextIO
 
 import pandas as pd
 from filelock import FileLock, Timeout
@@ -25,7 +26,7 @@ from crystalnet.runs.provenance import environment, write_text
 NAMES = dict.fromkeys(("predictor", "level", "variant", "material_id", "formula"), str)
 
 
-def read_table(path_or_text) -> pd.DataFrame:
+def read_table(path_or_text: str | Path | TextIO) -> pd.DataFrame:
     """A table of a run as it was written.
 
     Raises:
@@ -73,7 +74,7 @@ class Results:
         progress: show progress bars.
     """
 
-    def __init__(self, params: Params, folder=None, progress: bool = True):
+    def __init__(self, params: Params, folder: str | Path | None = None, progress: bool = True):
         self.params = params
         self.folder = Path(folder) if folder else repository_root() / "_build" / "runs"
         try:
@@ -106,7 +107,7 @@ class Results:
         with alone(place, self.progress):
             yield anew or not self.is_finished(place)
 
-    def finish(self, place: Path, started: float, **facts) -> None:
+    def finish(self, place: Path, started: float, **facts: Any) -> None:
         """Write what made a result; its presence says that the result is whole.
 
         Args:

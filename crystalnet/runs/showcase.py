@@ -46,7 +46,7 @@ def chosen(scores: pd.DataFrame, most: int = SHOWN) -> pd.DataFrame:
     return ranked.iloc[places]
 
 
-def write_showcase(run: Run, record: Record, folder) -> Path:
+def write_showcase(run: Run, record: Record, folder: str | Path) -> Path:
     """Compute a record's chosen crystals as its data set was, and keep them as `FILE` in a folder.
 
     The arrays `ARRAYS`, one entry a crystal: names, space group and honest SSIM as in the scores; lattice
@@ -100,7 +100,7 @@ def write_showcase(run: Run, record: Record, folder) -> Path:
     return path
 
 
-def read_showcase(folder=None) -> dict[str, np.ndarray]:
+def read_showcase(folder: str | Path | None = None) -> dict[str, np.ndarray]:
     """What `write_showcase` kept, by default in `RECORD`: (k, ...) each, the best crystal first.
 
     Raises:

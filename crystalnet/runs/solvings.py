@@ -34,7 +34,7 @@ class Solvings(Trainings):
     catalogue and network alike: crystals, catalogue and network are those of the variant UNSEEN.
     """
 
-    def __init__(self, params: Params, folder=None, progress: bool = True):
+    def __init__(self, params: Params, folder: str | Path | None = None, progress: bool = True):
         super().__init__(params, folder, progress)
         self._catalogues: dict[str, Catalogue] = {}
 

@@ -40,7 +40,13 @@ class Amplitudes(NamedTuple):
     bound: torch.Tensor
 
 
-def measured(observed: Observed, lattice, counts, shape, d_min: float = D_MIN) -> Amplitudes:
+def measured(
+    observed: Observed,
+    lattice: np.ndarray,
+    counts: Mapping[str, int],
+    shape: tuple[int, int, int],
+    d_min: float = D_MIN,
+) -> Amplitudes:
     """Each reflection's group: the nearest peak, or, where none is near, its own ring, which was too weak.
 
     Raises:
@@ -110,7 +116,9 @@ def _scattering(counts: Mapping[str, int], s: np.ndarray) -> np.ndarray:
     return sum(number * _form_factor(symbol, s) ** 2 for symbol, number in counts.items())
 
 
-def grid(lattice, groups: Sequence[Operations | None] = (None,), d_min: float = D_MIN) -> tuple:
+def grid(
+    lattice: np.ndarray, groups: Sequence[Operations | None] = (None,), d_min: float = D_MIN
+) -> tuple[int, int, int]:
     """Voxels an axis: enough for d_min, and such that every operation maps points onto points."""
     n = 2 * np.floor(np.linalg.norm(lattice, axis=1) / d_min).astype(int) + 2
     step = 2

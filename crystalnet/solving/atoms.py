@@ -44,8 +44,8 @@ LOW_RESOLUTION = 0.45  # 1/Å of s, our choice: positions that are off by 0.1 Å
 
 
 def atoms_from_density(
-    density,
-    lattice,
+    density: np.ndarray,
+    lattice: np.ndarray,
     counts: Mapping[str, int],
     most: int = 8,
     *,
@@ -208,7 +208,7 @@ def pattern_distance(atoms: Atoms, observed: Observed, highest: float = LOW_RESO
     return distance(np.sqrt(seen.smearing(seen.s, n) @ seen.intensity), observed.amplitude[:n])
 
 
-def _checked_map(density) -> np.ndarray:
+def _checked_map(density: np.ndarray) -> np.ndarray:
     """As float64. Raises CrystalNetError for another shape or a value that is not finite."""
     density = np.asarray(density, float)
     if density.ndim != 3 or min(density.shape) < 4 or not np.isfinite(density).all():

@@ -7,6 +7,7 @@ Of reflections that symmetry makes equal one is computed: a cubic crystal needs 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -66,13 +67,13 @@ class Frame:
         place = self.hkl + self._reach
         return h[place[:, 0]] * k[place[:, 1]] * l[place[:, 2]]
 
-    def intensity(self, symbols, waves: np.ndarray, b_factor: float = 0.0) -> np.ndarray:
+    def intensity(self, symbols: Sequence[str], waves: np.ndarray, b_factor: float = 0.0) -> np.ndarray:
         """multiplicity |F|^2 (H,) of atoms that are the elements `symbols` (A,); `b_factor` in Å^2."""
         f = np.stack([self.form_factor(symbol) for symbol in symbols], axis=1)
         amplitude = (f * waves).sum(1)
         return self.multiplicity * np.abs(amplitude) ** 2 * np.exp(-2 * b_factor * self.s**2)
 
-    def distance(self, symbols, frac_coords: np.ndarray, b_factor: float = 0.0) -> float:
+    def distance(self, symbols: Sequence[str], frac_coords: np.ndarray, b_factor: float = 0.0) -> float:
         """How far the calculated amplitude is from the measured one, 0 to 1 (see `observed.distance`)."""
         intensity = self.intensity(symbols, self.waves(frac_coords), b_factor)
         curve = self.smearing @ (intensity * self.visible(intensity) ** 2)
@@ -104,7 +105,9 @@ class Frame:
         factor = self._lp.reshape(-1, *[1] * (rings.ndim - 1))
         return self.observed.weakest * (rings * factor)[self._inside].max(0, initial=0) / factor
 
-    def distances(self, fillings: list[dict[str, str]], symbols, frac_coords: np.ndarray) -> np.ndarray:
+    def distances(
+        self, fillings: list[dict[str, str]], symbols: Sequence[str], frac_coords: np.ndarray
+    ) -> np.ndarray:
         """The same for many fillings at once, (K,): each says what the template's elements become."""
         waves = self.waves(frac_coords)
         elements = list(dict.fromkeys(symbols))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import moyopy
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from crystalnet.errors import Code, CrystalNetError
 from crystalnet.patterns.observed import Observed
@@ -26,7 +27,7 @@ class Operations(NamedTuple):
 IDENTITY = Operations(1, np.eye(3)[None], np.zeros((1, 3)))
 
 
-def space_groups(lattice, observed: Observed) -> list[Operations]:
+def space_groups(lattice: np.ndarray, observed: Observed) -> list[Operations]:
     """Groups of the lattice's family whose absences agree with the peaks, by falling number.
 
     In their standard settings (moyo's), in which `data.canonical` describes crystals and the networks answer.
@@ -80,7 +81,7 @@ def symmetrised(maps: torch.Tensor, group: Operations) -> torch.Tensor:
     return (total / len(group.rotations)).view(maps.shape)
 
 
-def checked_lattice(lattice) -> np.ndarray:
+def checked_lattice(lattice: ArrayLike) -> np.ndarray:
     """As float64. Raises CrystalNetError for another shape, a value that is not finite, or no volume."""
     lattice = np.asarray(lattice, float)
     if lattice.shape != (3, 3) or not np.isfinite(lattice).all() or abs(np.linalg.det(lattice)) < 1:

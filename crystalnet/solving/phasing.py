@@ -62,7 +62,7 @@ class Phased:
 @torch.inference_mode()
 def phase(
     observed: Observed,
-    lattice,
+    lattice: np.ndarray,
     counts: Mapping[str, int],
     seeds: torch.Tensor | None = None,
     *,
@@ -203,7 +203,7 @@ def _without_lightest(atoms: Atoms) -> Atoms:
     return Atoms(atoms.lattice, atoms.frac_coords[kept], atoms.symbols[kept])
 
 
-def _resampled(densities: torch.Tensor, shape) -> torch.Tensor:
+def _resampled(densities: torch.Tensor, shape: tuple[int, int, int]) -> torch.Tensor:
     """Densities (B, n1, n2, n3) by their Fourier series on another grid, (B, *shape)."""
     sizes = list(zip(densities.shape[1:], shape, strict=True))
     hkl = [np.arange(-((min(pair) - 1) // 2), (min(pair) + 1) // 2) for pair in sizes]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from crystalnet.model.library import load
+from crystalnet.model.network import DensityNetwork
 
 NETWORKS = {"cubic": "cubic", "hexagonal": "trigonal"}  # family of cells to the crystals that ours know
 
@@ -17,6 +18,6 @@ def network_name(family: str, exact: bool) -> str | None:
 
 
 @cache
-def trained(name: str):
+def trained(name: str) -> DensityNetwork:
     """A network of the package, loaded once."""
     return load(name)

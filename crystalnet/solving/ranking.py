@@ -21,6 +21,7 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 
@@ -106,7 +107,17 @@ def facts(candidates: Sequence[Candidate]) -> dict[str, float]:
     }
 
 
-def features(*, distance, lead, unnamed, faintest, ideal, volume, bond, peaks) -> np.ndarray:
+def features(
+    *,
+    distance: ArrayLike,
+    lead: ArrayLike,
+    unnamed: ArrayLike,
+    faintest: ArrayLike,
+    ideal: ArrayLike,
+    volume: ArrayLike,
+    bond: ArrayLike,
+    peaks: ArrayLike,
+) -> np.ndarray:
     """The x of each answer, (..., 8), from arrays of FACTS (...)."""
     beyond = np.log(np.maximum(np.asarray(distance) / np.where(ideal, LEFT, ERROR), 1))
     unity, unnamed = np.ones(beyond.shape), np.minimum(unnamed, MOST_UNNAMED)

@@ -16,6 +16,7 @@ from crystalnet import __version__
 from crystalnet.data.crystals import SYMPREC
 from crystalnet.errors import Code, CrystalNetError
 from crystalnet.lattice.lattice import Cell
+from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.density import GRID, promolecule_cmed
 from crystalnet.solving.candidates import WIDE, Candidate
 from crystalnet.solving.ranking import CONFIDENT, structure_of
@@ -24,7 +25,7 @@ from crystalnet.solving.solution import Solution
 MOST = 5  # candidates that are written, our choice
 
 
-def write_report(solution: Solution, folder, most: int = MOST) -> Path:
+def write_report(solution: Solution, folder: str | Path, most: int = MOST) -> Path:
     """CIFs of the best candidates, the density of the first as CHGCAR and cube, and a report to read.
 
     The folder is written whole or not at all; one that exists already is left as it is.
@@ -77,7 +78,7 @@ def cif(candidate: Candidate) -> str:
     return str(CifWriter(structure_of(candidate.trial.atoms), symprec=SYMPREC))
 
 
-def _write_density(atoms, path, n: int = GRID) -> None:
+def _write_density(atoms: Atoms, path: Path, n: int = GRID) -> None:
     """The promolecule of atoms in real space: `path`.CHGCAR and `path`.cube.
 
     CMED and density have the same values; the lattice says where they lie (paper, 'inverse mapping').
