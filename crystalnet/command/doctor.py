@@ -1,4 +1,11 @@
-"""`crystalnet formats` and `crystalnet doctor`: what can be read, and whether this machine is well."""
+"""`crystalnet formats` and `crystalnet doctor`: what can be read, and whether this machine is well.
+
+>>> from click.testing import CliRunner
+>>> CliRunner().invoke(formats).output.startswith("Patterns: columns of text")
+True
+>>> doctor.name
+'doctor'
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""The command and how it ends: 0, or the number of the kind of error that it names."""
+"""The command and how it ends: 0, or the number of the kind of error that it names.
+
+>>> from click.testing import CliRunner
+>>> CliRunner().invoke(main, ["pattern", "no-such-file.cif"]).exit_code > 0  # `Explained.invoke` says why
+True
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,15 @@
-"""`crystalnet pattern`: the powder pattern of a structure."""
+"""`crystalnet pattern`: the powder pattern of a structure.
+
+>>> import tempfile
+>>> from click.testing import CliRunner
+>>> from pymatgen.core import Lattice, Structure
+>>> polonium = Structure.from_spacegroup("Pm-3m", Lattice.cubic(3.35), ["Po"], [[0, 0, 0]])
+>>> with tempfile.TemporaryDirectory() as folder:
+...     _ = polonium.to(f"{folder}/polonium.cif")
+...     told = CliRunner().invoke(pattern, [f"{folder}/polonium.cif", "--high", "30"])
+>>> told.output.splitlines()[1].split()[1:]  # the highest peak, and d
+['100.000', '3.35000']
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""`crystalnet solve`: a pattern, a folder of patterns, or a table of them."""
+"""`crystalnet solve`: a pattern, a folder of patterns, or a table of them.
+
+>>> from click.testing import CliRunner
+>>> told = CliRunner().invoke(solve, ["no-such-file.xy", "--formula", "NaCl"])
+>>> told.exception.code.name
+'FILE_MISSING'
+"""
 
 from __future__ import annotations
 

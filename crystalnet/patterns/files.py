@@ -1,4 +1,21 @@
-"""A pattern file as its readers get it: bytes, text, and how it is refused."""
+r"""A pattern file as its readers get it: bytes, text, and how it is refused.
+
+>>> file = File(Path("a.XY"), b"\xef\xbb\xbf10 1\r\n20 2")
+>>> file.name, file.suffix, file.is_text, file.text
+('a.XY', '.xy', True, '10 1\n20 2')
+>>> import tempfile
+>>> with tempfile.NamedTemporaryFile() as kept:
+...     File.at(Path(kept.name)).data
+b''
+>>> refuse("a.xy", "it is empty", "Measure")
+Traceback (most recent call last):
+    ...
+crystalnet.errors.CrystalNetError: a.xy: it is empty. Measure.
+>>> refuse_cut("a.xy", "3 points promised, 2 there")
+Traceback (most recent call last):
+    ...
+crystalnet.errors.CrystalNetError: a.xy: 3 points promised, 2 there. The file may be cut. ...
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,14 @@
-"""Measured powder patterns from the files that diffractometers and beamlines write."""
+r"""Measured powder patterns from the files that diffractometers and beamlines write.
+
+>>> import tempfile
+>>> with tempfile.NamedTemporaryFile("w", suffix=".xy") as file:
+...     _ = file.write("\n".join(f"{20 - 0.1 * i:.1f} {i % 7}" for i in range(60)))
+...     file.flush()
+...     read_pattern(file.name, "CuKa").two_theta[:3]
+array([14.1, 14.2, 14.3])
+>>> checked(Measured(np.arange(60.0)[::-1], np.arange(60.0))).counts[:3]
+array([59., 58., 57.])
+"""
 
 from __future__ import annotations
 

@@ -50,6 +50,17 @@ class Observed:
         width: standard deviation of the peaks that curves are compared with, 1/Å of s.
         resolved: how far two peaks must be apart to be seen as two, 1/Å of s.
         exact: positions and intensities are calculated, so that there is no error to allow for.
+
+    >>> salt = Atoms(2.82 * (1 - np.eye(3)), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Na", "Cl"]))
+    >>> observed = Observed.of_structure(salt, 1.5406, (10, 60))
+    >>> observed.peaks.two_theta.round(1), observed.ideal, observed.n_told, observed.is_shifted
+    (array([27.4, 31.7, 45.4, 53.9, 56.5]), True, 5, False)
+    >>> observed.amplitude.shape == observed.floor.shape == (observed.n_steps(),)
+    True
+    >>> observed.has_peak(observed.s[:1] + [0, 0.01]), observed.smearing(observed.s, 300).shape
+    (array([ True, False]), (300, 5))
+    >>> Observed.of_peaks(observed.peaks, 1.5406, (10, 60)).intensity.argmax()
+    np.int64(2)
     """
 
     s: np.ndarray
@@ -194,19 +205,33 @@ class Observed:
 
 def by_height(s: np.ndarray, wavelength: float) -> np.ndarray:
     r"""Shift of peaks at s (1/Å) a degree of d, where a sample's height shifts angles 2 theta by d cos(theta)
-    (Klug & Alexander, X-ray Diffraction Procedures, 1974): cos^2(theta) / (2 lambda)."""
+    (Klug & Alexander, X-ray Diffraction Procedures, 1974): cos^2(theta) / (2 lambda).
+
+    >>> by_height(np.array([0.1, 0.6]), 1.5406).round(4)
+    array([0.0055, 0.0008])
+    """
     sine = np.minimum(np.asarray(s, float) * wavelength, 1)
     return np.radians(1) * (1 - sine**2) / (2 * wavelength)
 
 
 def lp_factor(s: np.ndarray, wavelength: float) -> np.ndarray:
-    """Lorentz-polarisation factor at s (1/Å); where no angle reaches s, that of the largest angle."""
+    """Lorentz-polarisation factor at s (1/Å); where no angle reaches s, that of the largest angle.
+
+    >>> lp_factor(np.array([0.1, 0.4]), 1.5406).round(1)
+    array([81.3,  3.5])
+    """
     two_theta = 2 * np.degrees(np.arcsin(np.clip(np.asarray(s, float) * wavelength, 1e-9, 1 - 1e-9)))
     return lorentz_polarisation(torch.from_numpy(two_theta)).numpy()
 
 
 def distance(a: np.ndarray, b: np.ndarray) -> float:
-    """sqrt(1 - cos^2) of the angle between two amplitudes: 0 for equal curves, 1 where no peak is shared."""
+    """sqrt(1 - cos^2) of the angle between two amplitudes: 0 for equal curves, 1 where no peak is shared.
+
+    >>> round(distance(np.array([1.0, 1.0]), np.array([2.0, 2.0])), 3)
+    0.0
+    >>> distance(np.array([1.0, 0.0]), np.array([0.0, 1.0]))
+    1.0
+    """
     norm = np.linalg.norm(a) * np.linalg.norm(b)
     cosine = float(a @ b) / norm if norm > 0 else 0.0
     return float(np.sqrt(max(0.0, 1 - cosine**2)))

@@ -15,7 +15,7 @@ _DECIMAL_COMMA = re.compile(r"\d+,\d+(?:[eE][+-]?\d+)?")
 
 
 def peaks_of_text(text: str, wavelength: float | str) -> Peaks:
-    """Peaks from lines of two_theta in degrees and intensity on any scale.
+    r"""Peaks from lines of two_theta in degrees and intensity on any scale.
 
     Blanks, commas or semicolons part the two, further columns are left out, and `#` begins a remark. Commas
     are decimal ones where blanks or semicolons part the columns.
@@ -26,6 +26,9 @@ def peaks_of_text(text: str, wavelength: float | str) -> Peaks:
     Raises:
         CrystalNetError: a line of anything else, an angle outside 0-180 degrees, commas that may be either,
             or no line at all.
+
+    >>> peaks_of_text("28,44 100\n47,30 55  # the second", "CuKa1").d_spacing.round(3)
+    array([3.136, 1.92 ])
     """
     wavelength = wavelength_of(wavelength)
     if wavelength is None:

@@ -7,6 +7,22 @@ out of white noise by
 
 so that filters of many widths tell where a peak is and how wide, on any smooth background (the idea of scale
 space: Lindeberg, Int. J. Comput. Vis. 30, 79, 1998).
+
+>>> doublet_of(1.5406), doublet_of(1.0)
+((1.0, 1.0024861089473958), None)
+>>> x, rng = np.linspace(10, 90, 4000), np.random.default_rng(0)
+>>> curve = 100 + sum(5000 * np.exp(-0.5 * ((x - at) / 0.06) ** 2) for at in (30, 50, 70))
+>>> counts = rng.poisson(curve).astype(float)
+>>> noise = noise_of(counts, 8.0)
+>>> width = usual_width(np.sin(np.radians(x / 2)) / 1.5406, counts, noise)
+>>> background = background_of(counts, width)
+>>> round(width), bool(abs(np.median(background) - 100) < 5)
+(12, True)
+>>> places = places_of(counts - background, noise, width)
+>>> x[places[counts[places] > 1000]].round()
+array([30., 50., 70.])
+>>> stripped(x, counts - background, (1.0, 1.0025), 0.5).shape
+(4000,)
 """
 
 from __future__ import annotations

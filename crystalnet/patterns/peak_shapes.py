@@ -4,6 +4,16 @@ r"""Peaks as curves, and their least-squares fit to counts, group by group.
 
 The pseudo-Voigt of area 1, w its full width at half maximum, eta its Lorentzian part. A peak is one such
 curve for each line of the radiation, all of one sin(theta) / lambda.
+
+>>> x = np.linspace(29, 31, 201)
+>>> one = np.ones(1)
+>>> start = Shapes(30.05 * one, 80.0 * one, 0.2 * one, 0.2 * one, 0.5 * one, 0 * one, 0 * one)
+>>> curve = 100 * pseudo_voigt(x - 30, 0.2, 0.5)
+>>> peaks, misfit = fitted(x, curve, np.ones(201), start, ((1.0, 1.0),))
+>>> peaks.centre.round(3), peaks.area.round(), peaks.of(slice(0, 0)).area.size
+(array([30.]), array([100.]), 0)
+>>> curve_of(x, peaks, ((1.0, 1.0),)).argmax()
+np.int64(100)
 """
 
 from __future__ import annotations

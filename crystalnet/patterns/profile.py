@@ -8,6 +8,25 @@ that humps of many weak lines stay. Curves are compared as roots, bent straight 
     sqrt(y + nu) - sqrt(nu),    nu(s) = FLOOR noise(s) + LEAST max(y)
 
 which goes with y where y is far below nu, so that noise averages out, and with sqrt(y) above.
+
+>>> from crystalnet.patterns.peaks import fit_peaks
+>>> from crystalnet.patterns.simulation import simulated
+>>> from crystalnet.physics.atoms import Atoms
+>>> rock_salt = Atoms(2.82 * (1 - np.eye(3)), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Na", "Cl"]))
+>>> fit = fit_peaks(simulated(rock_salt, "CuKa1", (20, 60)))
+>>> profile = Profile.of(fit)
+>>> round(profile.low, 3), round(profile.high, 3)
+(0.113, 0.324)
+>>> Profile.of_peaks(fit.observed()).width == fit.observed().width
+True
+>>> y, nu = profile.curve(0.002, np.array([0.1, 0.177]))  # the peak 200 at 0.177 / Å
+>>> bool(y[1] > 100 * y[0])
+True
+>>> curve = profile.observed(fit.observed())
+>>> curve.amplitude.shape == curve.floor.shape, curve.is_shifted, curve.n_told
+(True, True, 218)
+>>> curve.has_peak(np.array([0.1]))
+array([ True])
 """
 
 from __future__ import annotations

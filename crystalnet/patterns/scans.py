@@ -45,6 +45,10 @@ def the_one(scans: Sequence[Scan], chosen: int | None, name: str) -> Scan:
 
     Raises:
         CrystalNetError: there is no such scan, or none is chosen of several that are no parts of one pattern.
+
+    >>> parts = [Scan(10 * k + np.arange(0, 10, 0.1), np.ones(100)) for k in (1, 2)]
+    >>> the_one(parts, None, "a.xy").said, the_one(parts, 2, "a.xy").x[0]
+    (('2 scans continue each other and are joined',), np.float64(20.0))
     """
     if chosen is not None:
         whole = isinstance(chosen, int | np.integer) and not isinstance(chosen, bool)

@@ -61,6 +61,11 @@ def simulated(
 
     Raises:
         CrystalNetError: as in `powder_peaks`; a number out of its range; `k_alpha_2` without known doublet.
+
+    >>> salt = Atoms(2.82 * (1 - np.eye(3)), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Na", "Cl"]))
+    >>> pattern = simulated(salt, "CuKa1", (20, 60))
+    >>> pattern.two_theta[pattern.counts.argmax()].round(1)
+    np.float64(31.7)
     """
     wavelength = wavelength_of(wavelength)
     low, high = two_theta_range

@@ -1,4 +1,10 @@
-"""What x may be, in which units, and the angles that belong to it."""
+"""What x may be, in which units, and the angles that belong to it.
+
+>>> axis_of("2theta (deg)").quantity, axis_of("q (1/nm)"), axis_of("counts")
+('two_theta', Axis(quantity='q', factor=0.1, said=''), None)
+>>> two_theta_of(np.array([0.1, 0.5]), axis_of("s (1/A)"), 1.5406, "a.xy")[0].round(2)
+array([ 17.72, 100.76])
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""Wavelengths: as people and files write them, in Å."""
+"""Wavelengths: as people and files write them, in Å.
+
+>>> wavelength_of("CuKa1"), in_angstrom(0.15406, "nm"), principal([1.54056, 1.54439])
+(1.54056, 1.5406, 1.54056)
+>>> stated("wavelength: 0.7107 A")
+(0.7107, '')
+"""
 
 from __future__ import annotations
 

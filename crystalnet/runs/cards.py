@@ -49,6 +49,10 @@ def model_card(name: str, record: Record) -> str:
     Args:
         name: what `crystalnet.load` knows it by.
         record: read are system, profile, manifest, scores, scores_dft and provenance().
+
+    >>> from crystalnet.runs.records import records
+    >>> model_card("cubic", records()[0]).splitlines()[0]
+    '# CrystalNet cubic'
     """
     manifest = record.manifest
     training = manifest["history.csv"]

@@ -55,6 +55,15 @@ def catalogue(
 
     Raises:
         CrystalNetError: no such source, nothing in it that can be used, or no room to write.
+
+    >>> import tempfile
+    >>> from pymatgen.core import Lattice, Structure
+    >>> places = [[0, 0, 0], [0.5, 0.5, 0.5]]
+    >>> salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], places)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = salt.to(f"{folder}/salt.cif")
+    ...     catalogue(f"{folder}/salt.cif", f"{folder}/types.safetensors", progress=False).name
+    'types.safetensors'
     """
     source = Path(source).expanduser()
     file = Path(file).expanduser() if file else _user_folder() / f"{source.name.split('.')[0]}.safetensors"

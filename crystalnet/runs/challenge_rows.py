@@ -56,6 +56,10 @@ def read_challenges(folder: str | Path | None = None) -> tuple[pd.DataFrame, dic
 
     Raises:
         CrystalNetError: a file is damaged; names it.
+
+    >>> rows, manifest = read_challenges()
+    >>> sorted(rows["split"].unique()), len(manifest) == _case(rows).nunique()
+    (['test', 'val'], True)
     """
     folder = Path(folder) if folder else repository_root() / "book" / "solved"
     tables, manifest = [], {}

@@ -32,7 +32,19 @@ def _field(model: Any) -> str | None:
 
 
 class Params(Group):
-    """All settings of a run. Where nothing is said they are the paper's."""
+    """All settings of a run. Where nothing is said they are the paper's.
+
+    >>> params = Params.load("quick", training={"epochs": 3})
+    >>> params.profile, params.training.epochs
+    ('quick', 3)
+    >>> Params.of_chapter({"profile": "quick", "training": {"epochs": 3}}) == params
+    True
+    >>> params = Params.load("quick", ablations={"variants": {"narrow": {"model": {"width": 16}}}})
+    >>> params.variant("narrow").model.width
+    16
+    >>> (repository_root() / "params").is_dir()
+    True
+    """
 
     profile: str = Field("paper", description="params/<profile>.yaml, where these settings started")
     data: DataParams = DataParams()

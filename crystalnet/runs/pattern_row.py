@@ -1,4 +1,11 @@
-"""One pattern of a series: what was found, as a row, whatever goes wrong."""
+"""One pattern of a series: what was found, as a row, whatever goes wrong.
+
+>>> given = dict.fromkeys(["formula", "wavelength", "crystal_system", "scan", "truth"], "")
+>>> solved_row({**given, "file": "no-such-file.xy"}, Path("."), {})["code"]
+'FILE_MISSING'
+>>> died_row({"file": "a.xy", "formula": "NaCl"})["code"]
+'PROCESS_DIED'
+"""
 
 from __future__ import annotations
 

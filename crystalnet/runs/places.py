@@ -1,4 +1,12 @@
-"""Where files are that settings name: below data/ of the repository, or in the folders of CRYSTALNET_DATA."""
+"""Where files are that settings name: below data/ of the repository, or in the folders of CRYSTALNET_DATA.
+
+>>> from unittest.mock import patch
+>>> with patch.dict(os.environ, {VARIABLE: "/one:/two"}):
+...     [str(folder) for folder in data_folders()]
+['/one', '/two']
+>>> located("data.source", "params/quick.yaml").name
+'quick.yaml'
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,16 @@
-"""What made a result: code, versions, hardware, input files."""
+"""What made a result: code, versions, hardware, input files.
+
+>>> import tempfile
+>>> sorted(environment())
+['commit', 'crystalnet', 'hardware', 'numpy', 'python', 'torch']
+>>> with tempfile.TemporaryDirectory() as folder:
+...     path = Path(folder) / "deep" / "note.txt"
+...     write_text(path, "whole or not at all")
+...     file_digest(path)[:12], fingerprint(path)[0][:2]
+('bf07049f24b6', ('note.txt', 19))
+>>> len(code_digest("physics"))
+12
+"""
 
 from __future__ import annotations
 

@@ -137,7 +137,17 @@ class Record:
 
 
 def records(folder: str | Path | None = None) -> list[Record]:
-    """All records of a folder of profiles, by default book/results, sorted by profile and system."""
+    """All records of a folder of profiles, by default book/results, sorted by profile and system.
+
+    >>> record = records()[0]
+    >>> record.network, list(record.tables)
+    ('cubic', ['scores', 'scores_dft', 'levels', 'variants'])
+    >>> folder = repository_root() / "book" / "results" / record.profile / record.system
+    >>> Record.read(folder).manifest == record.manifest
+    True
+    >>> print(record.provenance())
+    cubic: paper_split.jsonl.gz (...density; ...
+    """
     folder = Path(folder) if folder else repository_root() / "book" / "results"
     return [Record.read(place) for place in sorted(folder.glob("[!.]*/[!.]*/"))]  # a dot: being written
 

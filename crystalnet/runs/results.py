@@ -1,7 +1,19 @@
-"""Results on disk: each in a folder named after a hash of everything that made it, with its manifest.
+r"""Results on disk: each in a folder named after a hash of everything that made it, with its manifest.
 
 A result is made once, by one process at a time, is reused while nothing that made it changed, and is never
 mixed with another.
+
+>>> import io
+>>> import tempfile
+>>> read_table(io.StringIO("predictor,formula\nnetwork,NaN"))["formula"].tolist()  # nitride, not missing
+['NaN']
+>>> with tempfile.TemporaryDirectory() as folder:
+...     results = Results(Params.load("quick"), folder, progress=False)
+...     place = results.place("note", "cubic", {"epochs": 3})
+...     with alone(Path(folder), progress=False), results.making(place) as is_new:
+...         results.finish(place, started=time.perf_counter(), asked=3)
+...     place.name, is_new, results.is_finished(place), results.manifest(place)["asked"]
+('note-cubic-...', True, True, 3)
 """
 
 from __future__ import annotations

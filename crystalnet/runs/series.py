@@ -38,7 +38,7 @@ def solve_series(
     progress: bool = True,
     **settings: Any,
 ) -> pd.DataFrame:
-    """Solve every pattern of a table or folder (see `read_series`); one that fails is a row with its error.
+    r"""Solve every pattern of a table or folder (see `read_series`); one that fails is a row with its error.
 
     Args:
         out: a CSV that is written anew after every pattern. What it holds of the same patterns, settings and
@@ -57,6 +57,13 @@ def solve_series(
 
     Raises:
         CrystalNetError: no table, no cluster, or `out` cannot be written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "table.csv"
+    ...     _ = path.write_text("file,formula\nmissing.xy,NaCl\n")
+    ...     solve_series(path, progress=False)["code"].tolist()
+    ['FILE_MISSING']
     """
     if workers < 1:
         raise CrystalNetError(f"{workers} workers solve nothing. Give 1 or more.", Code.BAD_ARGUMENT)

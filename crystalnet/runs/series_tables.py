@@ -18,7 +18,7 @@ OPTIONAL = ["wavelength", "crystal_system", "scan", "truth"]
 def read_series(
     path: str | Path, told: Mapping[str, str] | None = None, *, outside: bool = False
 ) -> pd.DataFrame:
-    """Patterns to solve: a CSV of them, or a folder whose files are all patterns.
+    r"""Patterns to solve: a CSV of them, or a folder whose files are all patterns.
 
     A table has the columns file and formula, and if known wavelength, crystal_system, scan, and truth, a CIF.
     Instead of a formula there may be elements, "La, B", or nothing. Files are relative to the folder. Columns
@@ -31,6 +31,13 @@ def read_series(
     Raises:
         CrystalNetError: no such table, a column is missing or unknown, there are no rows, a row of another
             number of fields, or a file outside the folder.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "table.csv"
+    ...     _ = path.write_text("file,formula\na.xy,NaCl\n")
+    ...     read_series(path, {"wavelength": "CuKa"}).iloc[0].to_dict()
+    {'file': 'a.xy', 'formula': 'NaCl', 'wavelength': 'CuKa', 'crystal_system': '', 'scan': '', 'truth': ''}
     """
     path = Path(path)
     columns, rows = _files(path) if path.is_dir() else _fields(path)

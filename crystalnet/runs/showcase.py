@@ -1,4 +1,11 @@
-"""Test crystals that readers explore in the built pages: few enough to travel with them, chosen by a rule."""
+"""Test crystals that readers explore in the built pages: few enough to travel with them, chosen by a rule.
+
+>>> scores = pd.DataFrame({"predictor": PREDICTORS[0], "honest_ssim": [0.2, 0.9, 0.5, 0.7]})
+>>> chosen(scores, most=3)["honest_ssim"].tolist()
+[0.9, 0.5, 0.2]
+>>> read_showcase()["profile"].shape
+(16, 768)
+"""
 
 from __future__ import annotations
 

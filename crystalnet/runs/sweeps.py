@@ -33,6 +33,9 @@ def combinations(profiles: Iterable[str], vary: Iterable[str] = ()) -> dict[str,
 
     Raises:
         CrystalNetError: an axis that is not 'group.key=values', or settings that cannot be.
+
+    >>> list(combinations(["quick"], ["model.width=32,64"]))
+    ['quick model.width=32', 'quick model.width=64']
     """
     axes = [_axis(text) for text in vary]
     settings = {}

@@ -30,6 +30,9 @@ def read_yaml(text: str, name: str) -> Any:
 
     Raises:
         CrystalNetError: text that is no such YAML, with its place where the parser knows it.
+
+    >>> read_yaml("model: {width: 32}", "a profile")
+    {'model': {'width': 32}}
     """
     try:
         if len(text) > MOST:

@@ -1,6 +1,16 @@
 """What a pattern says of a map's Fourier coefficients: the sharpened power of every group of reflections.
 
 Coefficients are sharpened to those of points, over the sum of all atoms' f(s)^2, and damped a little.
+
+>>> cell, counts = 5.64 * np.eye(3), {"Na": 4, "Cl": 4}
+>>> corners = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
+>>> nacl = Atoms(cell, np.concatenate([corners, corners + 0.5]), np.repeat(["Na", "Cl"], 4))
+>>> shape = grid(cell, d_min=1.0)
+>>> known = measured(Observed.of_structure(nacl), cell, counts, shape, d_min=1.0)
+>>> shape, round(float(known.power[~known.bound].sum()), 3)
+((12, 12, 12), 1.0)
+>>> calculated(nacl, known, counts).shape == known.group.shape
+True
 """
 
 from __future__ import annotations

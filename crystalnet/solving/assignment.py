@@ -27,7 +27,12 @@ def assignments(
     scaled: bool,
     complete: bool,
 ) -> list[tuple]:
-    """For each orbit its element or None, the likeliest assignments first; `scaled`: on a scale not known."""
+    """For each orbit its element or None, the likeliest assignments first; `scaled`: on a scale not known.
+
+    >>> found = Orbits([np.zeros((1, 3)), np.full((1, 3), 0.5)], np.array([16.0, 9.0]))
+    >>> assignments(found, {"Na": 1, "Cl": 1}, {"Na": 10, "Cl": 17}, most=1, scaled=False, complete=True)
+    [('Cl', 'Na')]
+    """
     symbols = sorted(counts, key=lambda symbol: -expected[symbol])
     n_left = tuple(counts[symbol] for symbol in symbols)
     wanted = np.array([expected[symbol] for symbol in symbols])

@@ -11,6 +11,15 @@ or leave a false peak out; which of them is right, only a pattern tells.
 
 Valence densities of aluminium, silicon or phosphorus have a hole at the nucleus instead of a peak. Such atoms
 show only in a sharpened map: phases of the valence density, amplitudes of the pattern (`phasing`).
+
+>>> from crystalnet.physics.density import promolecule_cmed
+>>> cscl = Atoms(4.12 * np.eye(3), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Cs", "Cl"]))
+>>> check_counts({"Cs": 1, "Cl": 1})  # an error otherwise
+>>> found = atoms_from_density(promolecule_cmed(cscl), cscl.lattice, {"Cs": 1, "Cl": 1}, most=1)
+>>> sorted(found[0].symbols.tolist())
+['Cl', 'Cs']
+>>> round(pattern_distance(cscl, Observed.of_structure(cscl)), 3)
+0.0
 """
 
 from __future__ import annotations

@@ -7,6 +7,20 @@ that parameters have a price:
 
 It is Schwarz's criterion (Annals of Statistics 6, 461, 1978) for n / 2 peaks, the strong ones: they make the
 distance.
+
+>>> import numpy as np
+>>> from crystalnet.patterns.observed import Observed
+>>> from crystalnet.physics.atoms import Atoms
+>>> nacl = Atoms(2.82 * (1 - np.eye(3)), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Na", "Cl"]))
+>>> template, frames = Template.of(nacl), Frames(Observed.of_structure(nacl))
+>>> trial = Trial(template, template.lattice, ("Na", "Cl"), template.frac_coords)
+>>> right = Candidate.of(trial, "analogue of MgO", frames)
+>>> wide = Trial(template, 1.01 * template.lattice, ("Na", "Cl"), template.frac_coords)
+>>> wrong = right.changed(wide, frames)
+>>> wrong.refined(trial, frames).score == right.score < wrong.score, right.simplified(frames) is right
+(True, True)
+>>> [round(priced(0.1, n_parameters=n, n_told=20), 2) for n in (2, 3)]  # a parameter more costs
+[-2.0, -1.85]
 """
 
 from __future__ import annotations

@@ -23,6 +23,14 @@ class Catalogue:
         crystals: of any crystal systems.
         progress: show a progress bar.
         types: a file.
+
+    >>> from crystalnet.data.prototypes import library_crystals
+    >>> catalogue = Catalogue(library_crystals())
+    >>> salts = catalogue.fitting(Knowledge.of("NaCl"), "cubic")
+    >>> len(catalogue), sum(map(len, salts)) == len(list(catalogue.templates(Knowledge.of("NaCl"), "cubic")))
+    (287, True)
+    >>> len(catalogue.without(lambda template: template.space_group == 225)) < len(Catalogue.of(catalogue))
+    True
     """
 
     def __init__(

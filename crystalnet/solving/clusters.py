@@ -2,6 +2,18 @@
 
 Crystals come one after the other. Each joins the cluster that it lies nearest to, or begins one of its own.
 A compound counts once, however many entries it has.
+
+>>> cubes = [(5.64, "Na", "Cl"), (4.21, "Mg", "O")]
+>>> places = np.array([[0, 0, 0], [0.5, 0.5, 0.5]])
+>>> salts = {a: Atoms(a / 2 * (1 - np.eye(3)), places, np.array(symbols)) for a, *symbols in cubes}
+>>> fitted_types(salts.items())[0].n_compounds
+2
+>>> first, second = (members_of(atoms, "salt")[0] for atoms in salts.values())
+>>> cluster = Cluster(first)
+>>> how = cluster.matched(second)
+>>> cluster.add(second, how)
+>>> len(cluster), round(cluster.off(how), 3), cluster.fitted().lattice[0, 0].round(3)
+(2, 0.0, np.float64(5.027))
 """
 
 from __future__ import annotations

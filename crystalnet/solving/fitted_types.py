@@ -37,6 +37,14 @@ class FittedType(NamedTuple):
         letters: (O,) Wyckoff letters.
         elements: for each role how many compounds have an element there, by symbol; rarest role first.
         n_compounds: that it is fitted to.
+
+    >>> from crystalnet.physics.atoms import Atoms
+    >>> from crystalnet.solving.clusters import fitted_types
+    >>> places = np.array([[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> cell, pairs = 2.82 * (1 - np.eye(3)), (["Na", "Cl"], ["K", "F"])
+    >>> mean = fitted_types((pair[0], Atoms(cell, places, np.array(pair))) for pair in pairs)[0]
+    >>> mean.template().space_group, FittedType.from_dict(mean.as_dict()).elements == mean.elements
+    (225, True)
     """
 
     amounts: tuple[int, ...]

@@ -31,6 +31,9 @@ def amounts_of(formula: str | Mapping) -> tuple[dict[str, int], tuple[str, ...]]
 
     Raises:
         CrystalNetError: no formula, amounts that are not above 0, or those of an ion.
+
+    >>> amounts_of("CuSO4·5H2O")[0]
+    {'Cu': 1, 'S': 1, 'O': 9, 'H': 10}
     """
     said: list[str] = []
     amounts = _of_text(formula, said) if isinstance(formula, str) else _of_mapping(formula)

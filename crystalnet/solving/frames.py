@@ -3,6 +3,28 @@ r"""Reflections of a template in a cell, and the curve that they make beside the
     F(hkl) = \sum_j f_j(s) exp(2 pi i hkl . x_j),    curve = smearing @ (multiplicity |F|^2 exp(-2 B s^2))
 
 Of reflections that symmetry makes equal one is computed: a cubic crystal needs a 48th of them.
+
+>>> from crystalnet.physics.atoms import Atoms
+>>> from crystalnet.solving.templates import Template
+>>> nacl = Atoms(2.82 * (1 - np.eye(3)), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Na", "Cl"]))
+>>> template, frames = Template.of(nacl), Frames(Observed.of_structure(nacl, wavelength=1.5406))
+>>> frame = frames(template, template.lattice, highest=0.45)
+>>> np.array_equal(frame.hkl, Frame(template, template.lattice, frames.observed, 0.45).hkl)
+True
+>>> reflections(*template.reflection_group, template.lattice.tobytes(), 0.2)[1]  # 111 and 200
+array([8, 6])
+>>> symbols, waves = template.symbols, frame.waves(template.frac_coords)
+>>> intensity = frame.intensity(symbols, waves)
+>>> bool(frame.form_factor("Cl")[0] > frame.form_factor("Na")[0]), intensity.shape == frame.s.shape
+(True, True)
+>>> round(frame.distance(symbols, template.frac_coords), 6)
+0.0
+>>> frame.distances([{"Na": "K", "Cl": "Br"}], symbols, template.frac_coords).round(2)
+array([0.16])
+>>> frame.faintest(np.ones(len(frame._lp))).shape == frame._lp.shape
+True
+>>> frame.visible(intensity).min(), np.allclose(frame.bent(frame.measured**2), frame.measured)
+(np.float64(1.0), True)
 """
 
 from __future__ import annotations

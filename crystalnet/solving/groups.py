@@ -1,4 +1,17 @@
-"""Space groups that a lattice and the absent peaks leave, and maps that obey one."""
+"""Space groups that a lattice and the absent peaks leave, and maps that obey one.
+
+>>> from crystalnet.physics.atoms import Atoms
+>>> cell = checked_lattice(3.35 * np.eye(3))
+>>> observed = Observed.of_structure(Atoms(cell, np.zeros((1, 3)), np.array(["Po"])))
+>>> groups = space_groups(cell, observed)
+>>> groups[0].number, len(groups[0].rotations)
+(221, 48)
+>>> nearest_peak(observed, observed.s[:2])[1]
+array([ True,  True])
+>>> maps = torch.rand(1, 4, 4, 4, generator=torch.Generator().manual_seed(0))
+>>> torch.allclose(symmetrised(maps, groups[0]), symmetrised(maps, groups[0]).transpose(1, 2))
+True
+"""
 
 from __future__ import annotations
 

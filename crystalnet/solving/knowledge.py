@@ -28,6 +28,18 @@ class Knowledge:
         amounts: (k,) atoms of each in the reduced formula; None if the ratios are not known.
         n_hidden: further elements that the sample has; None if nothing is known of it, not even how many.
         assumptions: what was taken for granted when it was read.
+
+    >>> salt = Knowledge.of_formula("NaCl")
+    >>> salt.is_complete, salt.formula, salt.allows((1, 1)), salt.allows((1, 2))
+    (True, {'Na': 1, 'Cl': 1}, True, False)
+    >>> Knowledge.of_elements(["Na", "?"]).n_hidden, Knowledge.nothing().allows((1, 2, 7))
+    (1, True)
+    >>> import numpy as np
+    >>> from crystalnet.physics.atoms import Atoms
+    >>> kbr = Atoms(3.3 * (1 - np.eye(3)), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["K", "Br"]))
+    >>> template = Template.of(kbr)
+    >>> salt.fillings(template)[0][1]
+    {'K': 'Na', 'Br': 'Cl'}
     """
 
     elements: tuple[str, ...]

@@ -3,6 +3,21 @@
 A crystal has as many descriptions as its space group has maps in its normaliser (see `data.normalisers`). Two
 crystals are alike if one of them brings cell and sites of the first near those of the second, and the atoms
 of each element onto atoms of one element: so it is told which element plays which role.
+
+>>> cubes = [(5.64, "Na", "Cl"), (4.21, "Mg", "O")]
+>>> places = np.array([[0, 0, 0], [0.5, 0.5, 0.5]])
+>>> salts = [Atoms(a / 2 * (1 - np.eye(3)), places, np.array(symbols)) for a, *symbols in cubes]
+>>> salt, other = map(Member.of, salts)
+>>> salt.roles, salt.role, salt.kind.tolist() == other.kind.tolist(), salt.signature == other.signature
+(('Cl', 'Na'), array([1, 0]), True, True)
+>>> salt.first, salt.coords.shape, round(salt.unit, 3), len(salt.cells) == len(salt.normaliser.axes)
+(array([0, 1]), (2, 3), 0.281, True)
+>>> np.array_equal(salt.shapes, shapes_of(salt.cells))
+True
+>>> lies_upon(other, salt).elements
+('O', 'Mg')
+>>> match(other, salt, salt.template.lattice * salt.unit, salt.coords[salt.first]).strain.round(6).max()
+np.float64(0.0)
 """
 
 from __future__ import annotations

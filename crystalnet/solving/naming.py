@@ -3,6 +3,17 @@
 A pattern tells how strongly the atoms of each role of a template scatter beside each other. Two roles can be
 off together and still be in proportion, so that all unnamed roles are moved at once: first over a few
 elements far apart in the periodic table, then from the best of these to nearer ones.
+
+>>> from crystalnet.patterns.observed import Observed
+>>> from crystalnet.physics.atoms import Atoms
+>>> from crystalnet.solving.frames import Frames
+>>> len(completions({"Na": None, "Cl": "Cl"})), completions({"Na": "K", "Cl": "Cl"})
+(9, [{'Na': 'K', 'Cl': 'Cl'}])
+>>> nacl = Atoms(2.82 * (1 - np.eye(3)), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Na", "Cl"]))
+>>> template = Template.of(nacl)
+>>> frame = Frames(Observed.of_structure(nacl))(template, template.lattice, 0.9)
+>>> named(frame, template, template.frac_coords, {"Na": None, "Cl": "Cl"}, {"Na": "K", "Cl": "Cl"})[0]
+{'Na': 'Na', 'Cl': 'Cl'}
 """
 
 from __future__ import annotations

@@ -88,6 +88,11 @@ def phase(
     Raises:
         CrystalNetError: shapes or numbers that cannot be, contents that do not fit the volume, no start, or
             peaks none of which the lattice has.
+
+    >>> cscl = Atoms(4.12 * np.eye(3), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Cs", "Cl"]))
+    >>> found = phase(Observed.of_structure(cscl), cscl.lattice, {"Cs": 1, "Cl": 1}, n_random=2, d_min=0.8)
+    >>> found.maps.shape[0], sorted(found.atoms[0][1].symbols.tolist())
+    (2, ['Cl', 'Cs'])
     """
     lattice, seeds = checked_lattice(lattice), _checked_seeds(seeds, n_random)
     _check_contents(counts, lattice)

@@ -1,4 +1,10 @@
-"""The package's networks, by what they are asked about."""
+"""The package's networks, by what they are asked about.
+
+>>> network_name("cubic", exact=True), network_name("hexagonal", exact=False)
+('cubic-spectral', 'trigonal-laboratory')
+>>> trained("cubic-spectral").reads
+'profiles'
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,17 @@ Least squares of square roots, so that the many weak peaks count: minimised is, 
 
 by `descent` with exact derivatives. It begins at low angles, where a wrong coordinate
 is wrong by a small part of a wave, and goes up. Movements keep the space group (see `Template.freedom`).
+
+>>> import numpy as np
+>>> from crystalnet.patterns.observed import Observed
+>>> nacl = Atoms(2.82 * (1 - np.eye(3)), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Na", "Cl"]))
+>>> template, frames = Template.of(nacl), Frames(Observed.of_structure(nacl))
+>>> trial = Trial(template, 1.002 * template.lattice, ("Na", "Cl"), template.frac_coords)
+>>> trial.n_free, trial.n_parameters, trial.freedom(hydrogen=True).shape, len(trial.atoms.symbols)
+(0, 3, (2, 3, 0), 2)
+>>> better = refine(trial, frames, lattice=True)
+>>> better.lattice[0, 0].round(3), better.distance(frames, 0.75) < trial.distance(frames, 0.75)
+(np.float64(5.64), True)
 """
 
 from __future__ import annotations

@@ -1,4 +1,21 @@
-"""Where candidates come from, and how those of all sources meet in one list."""
+"""Where candidates come from, and how those of all sources meet in one list.
+
+>>> import numpy as np
+>>> from crystalnet.data.prototypes import library_crystals
+>>> from crystalnet.patterns.observed import Observed
+>>> from crystalnet.lattice.lattice import find_cells
+>>> crystal = next(one for one in library_crystals() if one.formula == "NaCl")
+>>> peaks = Observed.of_structure(crystal.atoms)
+>>> frames, cells = Frames(peaks), find_cells(peaks, "cubic")
+>>> proposed = propose("analogues", frames, Knowledge.of("NaCl"), cells, Catalogue([crystal]), seconds=5)
+>>> ranked = chosen(proposed, frames)
+>>> ranked[0].origin, found(ranked, frames), is_worth("network", ranked, cells, frames)
+('analogue of NaCl (NaCl AB_cF8_225_a_b)', True, True)
+>>> confidence(ranked) == judged(ranked)[0], judged([])[1].name
+(True, 'NO_CANDIDATE')
+>>> len(compared(ranked, frames)) == len(ranked), len(embedded()) > 1000
+(True, True)
+"""
 
 from __future__ import annotations
 

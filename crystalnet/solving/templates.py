@@ -1,4 +1,19 @@
-"""Crystals as templates: the conventional cell of their space group, to be stretched and filled anew."""
+"""Crystals as templates: the conventional cell of their space group, to be stretched and filled anew.
+
+>>> nacl = Atoms(2.82 * (1 - np.eye(3)), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Na", "Cl"]))
+>>> template = Template.of(nacl)
+>>> template.space_group, template.family, template.n_points, template.counts, template.amounts
+(225, 'cubic', 4, {'Na': 1, 'Cl': 1}, (1, 1))
+>>> template.type, template.n_formula_units, sorted(template.formula)
+(((1, 1), 225, 2), 1, [('Cl', 1), ('Na', 1)])
+>>> template.key[0], len(template.reflection_group), template.freedom.shape  # no coordinate is free
+(225, 2, (2, 3, 0))
+>>> larger = strained(template.lattice, 0.05 * template.strains[0])
+>>> larger[0].round(2) + 0, template.atoms(larger, np.array(["K", "Br"])).symbols.tolist()
+(array([5.93, 0.  , 0.  ]), ['K', 'Br'])
+>>> hall_number(225), operations_of(hall_number(225))[0].shape, conventional(hall_number(225)).tolist()
+(523, (48, 3, 3), [[-1, 1, 1], [1, -1, 1], [1, 1, -1]])
+"""
 
 from __future__ import annotations
 

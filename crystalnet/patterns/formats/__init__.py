@@ -25,10 +25,15 @@ _BINARY = {  # what is refused by name
 
 
 def scans_of(file: File) -> list[Scan]:
-    """Every scan of a file.
+    r"""Every scan of a file.
 
     Raises:
         CrystalNetError: a file of no known format, or one that can't be read.
+
+    >>> from pathlib import Path
+    >>> lines = [f"{10 + 0.1 * i:.1f} {i % 7}" for i in range(60)]
+    >>> scans_of(File(Path("a.xy"), "\n".join(lines).encode()))[0].x[:3]
+    array([10. , 10.1, 10.2])
     """
     if not file.data.strip():
         refuse(file.name, "it is empty, and holds no columns of numbers")

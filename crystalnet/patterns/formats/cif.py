@@ -1,4 +1,12 @@
-"""pdCIF: patterns as journals and databases keep them."""
+r"""pdCIF: patterns as journals and databases keep them.
+
+>>> from pathlib import Path
+>>> text = "data_a\nloop_\n_pd_meas_2theta_scan\n_pd_meas_counts_total\n"
+>>> text += "\n".join(f"{10 + 0.1 * i:.1f} {i % 7}" for i in range(60))
+>>> file = File(Path("a.cif"), text.encode())
+>>> recognised(file), read(file)[0].x[:3], read(file)[0].title
+(True, array([10. , 10.1, 10.2]), 'a')
+"""
 
 from __future__ import annotations
 

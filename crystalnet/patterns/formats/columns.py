@@ -1,4 +1,14 @@
-"""Patterns in columns of text, with or without a header: whatever writes no format of its own."""
+r"""Patterns in columns of text, with or without a header: whatever writes no format of its own.
+
+>>> from pathlib import Path
+>>> lines = ["2theta counts", *(f"{10 + 0.1 * i:.1f} {i % 7}" for i in range(60))]
+>>> read(File(Path("a.xy"), "\n".join(lines).encode()))[0].x[:3]
+array([10. , 10.1, 10.2])
+>>> refuse_neutrons("neutron powder diffraction", "a.xy")
+Traceback (most recent call last):
+    ...
+crystalnet.errors.CrystalNetError: a.xy: it holds neutrons, not X-rays ...
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""Columns told apart by what they hold: deviations, backgrounds and fits beside the observed counts."""
+"""Columns told apart by what they hold: deviations, backgrounds and fits beside the observed counts.
+
+>>> counts = np.random.default_rng(0).poisson(100, 200).astype(float)
+>>> is_deviation(np.sqrt(counts), counts), is_deviation(counts, counts)
+(True, False)
+>>> observed_first(counts, np.full(200, 90.0)), observed_first(np.full(200, 90.0), counts)
+(True, False)
+"""
 
 from __future__ import annotations
 

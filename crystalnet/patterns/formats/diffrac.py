@@ -1,6 +1,12 @@
-"""Siemens' and Bruker's RAW of DIFFRAC-AT, versions 1 and 2: small binary headers, floats behind them.
+r"""Siemens' and Bruker's RAW of DIFFRAC-AT, versions 1 and 2: small binary headers, floats behind them.
 
 Fields as in the manual's appendix "DIFFRAC-AT raw data file format", by way of xylib's description.
+
+>>> from pathlib import Path
+>>> header = b"RAW " + struct.pack("<Iff", 100, 1.0, 0.02) + bytes(8) + struct.pack("<f", 10.0)
+>>> file = File(Path("a.raw"), header.ljust(160, b"\0") + np.ones(100, "<f4").tobytes())
+>>> recognised(file), read(file)[0].x[:3]
+(True, array([10.  , 10.02, 10.04]))
 """
 
 from __future__ import annotations

@@ -1,4 +1,11 @@
-"""GSAS: banks of counts in hundredths of degrees, under whatever suffix."""
+r"""GSAS: banks of counts in hundredths of degrees, under whatever suffix.
+
+>>> from pathlib import Path
+>>> text = "title\nBANK 1 60 6 CONST 1000 2 0 0 STD\n" + ("".join(f"{i:8d}" for i in range(10)) + "\n") * 6
+>>> file = File(Path("a.gsa"), text.encode())
+>>> recognised(file), read(file)[0].x[:3]
+(True, array([10.  , 10.02, 10.04]))
+"""
 
 from __future__ import annotations
 

@@ -43,6 +43,9 @@ def header_of(lines: list[str], n_columns: int, separator: str | None) -> Header
 
     Raises:
         UnknownAxisError: the column of x is named, and is no scattering angle.
+
+    >>> header_of(["2theta (deg)  counts  esd"], 3, None).roles
+    {'observed': [1], 'sigma': [2]}
     """
     stranger, unknown = None, Header()
     lines = [line for line in lines if len(line) <= LONGEST_LINE]

@@ -1,4 +1,8 @@
-"""How counts in constant steps are written: free, in fixed fields, with detectors or deviations between."""
+"""How counts in constant steps are written: free, in fixed fields, with detectors or deviations between.
+
+>>> reals("1.5, 2e3 counts"), fixed_real(" 1.5 "), fixed_real("x"), eights("     1.5     2.5")
+([1.5, 2000.0], 1.5, None, ['     1.5', '     2.5'])
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""Rigaku's ASC: groups of counts below a header of *NAME = value."""
+r"""Rigaku's ASC: groups of counts below a header of *NAME = value.
+
+>>> from pathlib import Path
+>>> text = "*BEGIN\n*START = 10\n*STEP = 0.02\n*COUNT = 3\n1, 2, 3\n*END\n"
+>>> file = File(Path("a.asc"), text.encode())
+>>> recognised(file), read(file)[0].x
+(True, array([10.  , 10.02, 10.04]))
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""Counts in constant steps below a line of start, step and end: FullProf, DBWS, XDD, Jade, Sietronics."""
+r"""Counts in constant steps below a line of start, step and end: FullProf, DBWS, XDD, Jade, Sietronics.
+
+>>> from pathlib import Path
+>>> text = "10.0 0.1 16.0 title\n" + "\n".join("0 1 2 3 4 5 6 7 8 9" for _ in range(6)) + " 1"
+>>> file = File(Path("a.dat"), text.encode())
+>>> recognised(file), read(file)[0].x[:3]
+(True, array([10. , 10.1, 10.2]))
+"""
 
 from __future__ import annotations
 

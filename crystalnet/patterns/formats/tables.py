@@ -1,4 +1,13 @@
-"""Text with rows of numbers: the table, and every line that is none."""
+r"""Text with rows of numbers: the table, and every line that is none.
+
+>>> Dialect(";", decimal_comma=True).fields("10,5;3")
+['10.5', '3']
+>>> table = table_of("2theta counts\n" + "\n".join(f"{10 + i} {i % 7}" for i in range(60)), "a.xy")
+>>> table.header, table.rows.shape
+(['2theta counts'], (60, 2))
+>>> runs_of(np.concatenate([np.arange(20), np.arange(20)]))
+[slice(0, np.int64(20), None), slice(np.int64(20), 40, None)]
+"""
 
 from __future__ import annotations
 

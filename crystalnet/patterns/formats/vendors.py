@@ -1,4 +1,15 @@
-"""Formats that `rietx` reads: Bruker RAW 3 and 4, BRML, UXD; Rigaku RAS, RASX; Philips RD, SD, UDF."""
+r"""Formats that `rietx` reads: Bruker RAW 3 and 4, BRML, UXD; Rigaku RAS, RASX; Philips RD, SD, UDF.
+
+>>> import tempfile
+>>> from pathlib import Path
+>>> text = "_FILEVERSION=1\n_DRIVE='COUPLED'\n_START=10.0\n_STEPSIZE=0.1\n_STEPTIME=1\n"
+>>> text += "_COUNTS\n" + "1 2 3\n" * 20
+>>> with tempfile.TemporaryDirectory() as folder:
+...     path = Path(folder) / "a.uxd"
+...     _ = path.write_text(text)
+...     recognised(File.at(path)), read(File.at(path))[0].x[:3]
+(True, array([10. , 10.1, 10.2]))
+"""
 
 from __future__ import annotations
 

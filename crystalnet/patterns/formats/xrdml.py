@@ -1,4 +1,13 @@
-"""XRDML of Malvern Panalytical: every scan over two_theta."""
+"""XRDML of Malvern Panalytical: every scan over two_theta.
+
+>>> from pathlib import Path
+>>> text = '<xrdMeasurements><xrdMeasurement><scan scanAxis="Gonio"><dataPoints><positions axis="2Theta">'
+>>> text += "<startPosition>10</startPosition><endPosition>12</endPosition></positions>"
+>>> text += "<counts>1 2 3</counts></dataPoints></scan></xrdMeasurement></xrdMeasurements>"
+>>> file = File(Path("a.xrdml"), text.encode())
+>>> recognised(file), read(file)[0].x
+(True, array([10., 11., 12.]))
+"""
 
 from __future__ import annotations
 
