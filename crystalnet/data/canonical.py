@@ -54,6 +54,11 @@ def canonical(atoms: Atoms, name: str = "the crystal") -> Atoms:
 
     Raises:
         CrystalNetError: the symmetry search fails.
+
+    >>> cscl = Atoms(4.12 * np.eye(3), np.array([[0.5, 0.5, 0.5], [0, 0, 0]]), np.array(["Cs", "Cl"]))
+    >>> moved = cscl._replace(frac_coords=cscl.frac_coords + 0.3)
+    >>> np.allclose(canonical(cscl).frac_coords, canonical(moved).frac_coords)
+    True
     """
     symmetry = symmetry_of(atoms, name)
     normaliser = normaliser_of(symmetry.hall_number)

@@ -38,12 +38,19 @@ OPERATION = re.compile(r"[-+xyz\d./*\s]+(,[-+xyz\d./*\s]+){2,3}", re.IGNORECASE)
 
 
 def cif_structure(lines: Iterable[str], name: str) -> Structure:
-    """The one structure of a CIF; `name` is for the error.
+    r"""The one structure of a CIF; `name` is for the error.
 
     Raises:
         CrystalNetError: no structure or several, an occupancy that is no number, no symmetry (a file that
             lists all atoms of its cell says so with the space group 'P 1'), or a statement that the atoms
             contradict (see `check_statements`).
+
+    >>> text = "data_po\n_cell_length_a 3.35\n_cell_length_b 3.35\n_cell_length_c 3.35\n"
+    >>> text += "_cell_angle_alpha 90\n_cell_angle_beta 90\n_cell_angle_gamma 90\n"
+    >>> text += "_symmetry_space_group_name_H-M 'P m -3 m'\nloop_\n_atom_site_label\n_atom_site_type_symbol\n"
+    >>> text += "_atom_site_fract_x\n_atom_site_fract_y\n_atom_site_fract_z\nPo1 Po 0 0 0\n"
+    >>> cif_structure([text], "po.cif").composition.reduced_formula
+    'Po'
     """
     from pymatgen.io.cif import CifFile, CifParser  # 80 MB and seconds that other sources do without
 

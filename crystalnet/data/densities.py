@@ -1,4 +1,17 @@
-"""Densities from files: a VASP CHGCAR, or an .npz file that holds a CMED with its crystal."""
+"""Densities from files: a VASP CHGCAR, or an .npz file that holds a CMED with its crystal.
+
+>>> import tempfile
+>>> cubic = Atoms(3.35 * np.eye(3), np.zeros((1, 3)), np.array(["Po"]))
+>>> with tempfile.TemporaryDirectory() as folder:
+...     write_cmed(f"{folder}/po.npz", np.full((8, 8, 8), 0.5), cubic)
+...     cmed, atoms = read_cmed(f"{folder}/po.npz")
+...     cmed.shape, atoms.symbols.tolist(), cmed_from_file(f"{folder}/po.npz", n=8).mean()
+((8, 8, 8), ['Po'], np.float64(0.5))
+>>> head = ["po", "1.0", "3.35 0 0", "0 3.35 0", "0 0 3.35", "Po", "1", "Direct", "0 0 0"]
+>>> lines = iter([*head, " ", "4 4 4"])
+>>> len(list(chgcar_head(lines))), chgcar_grid(lines, "CHGCAR")
+(9, (4, 4, 4))
+"""
 
 from __future__ import annotations
 
@@ -128,6 +141,14 @@ def density_files(folder: Path, crystals: Iterable[Crystal]) -> dict[str, Path]:
 
     Raises:
         CrystalNetError: there is none for any of the crystals.
+
+    >>> import tempfile
+    >>> from crystalnet.data.prototypes import library_crystals
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     crystal = library_crystals()[0]
+    ...     write_cmed(Path(folder) / f"{crystal.material_id}.npz", np.full((8, 8, 8), 0.5), crystal.atoms)
+    ...     len(density_files(Path(folder), [crystal]))
+    1
     """
     files, others = {}, []
     for crystal in crystals:
@@ -173,6 +194,18 @@ def chgcar_cmed(chgcar: str | Path | Chgcar, n: int = GRID, method: str = "fouri
 
     Raises:
         CrystalNetError: a file that is not a whole CHGCAR, or an unknown method.
+
+    >>> from pymatgen.core import Lattice, Structure
+    >>> from pymatgen.io.vasp import Chgcar, Poscar
+    >>> cell = Structure(Lattice.cubic(3.35), ["Po"], [[0, 0, 0]])
+    >>> chgcar = Chgcar(Poscar(cell), {"total": np.full((8, 8, 8), 6.0)})  # e, times the volume
+    >>> round(float(chgcar_cmed(chgcar, n=10).mean() * cell.volume), 3)
+    6.0
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     chgcar.write_file(f"{folder}/CHGCAR")
+    ...     read_chgcar(f"{folder}/CHGCAR").dim
+    (8, 8, 8)
     """
     from pyrho.charge_density import ChargeDensity
     from pyrho.utils import interpolate_fourier

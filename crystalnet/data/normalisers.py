@@ -37,6 +37,10 @@ def normaliser_of(hall_number: int) -> Normaliser:
     A map (W, t) turns the operation (R, v) into (R', W v + t - R' t), where R' = W R W^-1. It is in the
     normaliser if every R' is a rotation of the group, with translation v', and (R' - 1) t = W v - v' modulo
     the lattice. These congruences are solved exactly, in whole twenty-fourths.
+
+    >>> cubic = normaliser_of(523)  # Fm-3m: the origin at either ion
+    >>> cubic.linear.shape, cubic.shifts[0].tolist(), cubic.free.any()
+    ((1, 3, 3), [[0.0, 0.0, 0.0], [-0.5, -0.5, 0.5]], np.False_)
     """
     entry = moyopy.HallSymbolEntry(hall_number)
     operations = moyopy.operations_from_number(

@@ -83,7 +83,16 @@ def _parsed(reader: Iterator[list[str]], path: Path, most: int | None = None) ->
 
 
 def json_records(path: Path) -> Iterator[Record]:
-    """The lines of a file of JSON objects."""
+    """The lines of a file of JSON objects.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "one.jsonl"
+    ...     row = {"id": "po", "spacegroup": 221, "lattice": [[3.35, 0, 0], [0, 3.35, 0], [0, 0, 3.35]]}
+    ...     _ = path.write_text(json.dumps(row | {"species": ["Po"], "frac_coords": [[0, 0, 0]]}))
+    ...     [(record.crystal_system, record.read().formula) for record in json_records(path)]
+    [('cubic', 'Po')]
+    """
     for number, line in enumerate(lines_of(path), start=1):
         if not line.strip():
             continue

@@ -36,6 +36,13 @@ def check_statements(
 
     Raises:
         CrystalNetError: a statement that differs; also what is no crystal, see `checked_atoms`.
+
+    >>> from pymatgen.core import Lattice
+    >>> polonium = Structure(Lattice.cubic(3.35), ["Po"], [[0, 0, 0]])
+    >>> check_statements({"_cell_volume": "38"}, polonium, None, None, "po.cif")
+    Traceback (most recent call last):
+        ...
+    crystalnet.errors.CrystalNetError: po.cif: it states the cell volume 38 Å^3, but ...
     """
     volume = number(first(facts, "_cell_volume"))
     if volume is not None and abs(volume / structure.volume - 1) > VOLUME:
@@ -117,7 +124,11 @@ def _contradict(name: str, what: str, stated: str, built: str, item: str) -> NoR
 
 
 def first(facts: dict, *names: str) -> str | None:
-    """The text of the first of some items that is given, in whatever case its name is written."""
+    """The text of the first of some items that is given, in whatever case its name is written.
+
+    >>> first({"_Cell_Length_A": "5.64(1)"}, "_cell_length_a"), number("5.64(1)"), number("?")
+    ('5.64(1)', 5.64, None)
+    """
     lower = {key.lower(): value for key, value in facts.items()}
     values = (lower.get(name.lower()) for name in names)
     texts = (value[0] if isinstance(value, list) and value else value for value in values)

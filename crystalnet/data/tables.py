@@ -115,6 +115,13 @@ def each_crystal(path: str | Path) -> Iterator[tuple[str, Callable[[], Crystal]]
 
     Raises:
         CrystalNetError: no such path, of no known format, or a table without its columns.
+
+    >>> import tempfile
+    >>> from pymatgen.core import Lattice, Structure
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Structure(Lattice.cubic(3.35), ["Po"], [[0, 0, 0]]).to(f"{folder}/po.cif")
+    ...     [(name, read().formula) for name, read in each_crystal(folder)]
+    [('po.cif', 'Po')]
     """
     for record in _records(Path(path).expanduser()):
         yield record.name, record.read

@@ -14,7 +14,7 @@ MOST = 2 << 30  # bytes of a table after unpacking, our choice: a hundred thousa
 
 
 def lines_of(path: Path, most: int = MOST, errors: str = "strict") -> Iterator[str]:
-    """Lines of a UTF-8 text, unpacked where the name ends with .gz.
+    r"""Lines of a UTF-8 text, unpacked where the name ends with .gz.
 
     Args:
         path: the file.
@@ -23,6 +23,13 @@ def lines_of(path: Path, most: int = MOST, errors: str = "strict") -> Iterator[s
 
     Raises:
         CrystalNetError: a file that can't be read, is not such text, or is longer than that.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "a.txt.gz"
+    ...     _ = path.write_bytes(gzip.compress(b"one\ntwo\n"))
+    ...     list(lines_of(path))
+    ['one\n', 'two\n']
     """
     opener = gzip.open if path.suffix.lower() == ".gz" else open
     left = most

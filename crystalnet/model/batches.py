@@ -2,6 +2,19 @@
 
 Everything random in a step comes from (seed, epoch, step) alone: a run resumed at any step, or spread over
 several devices, draws what a run in one go draws.
+
+>>> import tempfile
+>>> from crystalnet.data.building import build_store
+>>> from crystalnet.data.prototypes import prototype_crystals
+>>> seed_of(0, 1) == seed_of(0, 1) != seed_of(1, 0)
+True
+>>> settings = TrainingParams(batch_size=2, strata=5)
+>>> with tempfile.TemporaryDirectory() as folder:
+...     splits = {"train": prototype_crystals("cubic", 4)}
+...     store = build_store(splits, f"{folder}/four.h5", n=10, workers=1, progress=False)
+...     batches = Batches(store, store.compositions, settings, n_latent=4)
+...     len(batches.crystals(epoch=0, step=0)), batches.draw(epoch=0, step=0).part(slice(1)).pattern.shape
+(2, torch.Size([1, 1024]))
 """
 
 from __future__ import annotations

@@ -1,4 +1,23 @@
-"""Weights and training state as safetensors: atomic to write, checksummed, nothing in them can run code."""
+"""Weights and training state as safetensors: atomic to write, checksummed, nothing in them can run code.
+
+>>> import tempfile
+>>> from crystalnet.model.spectral import SpectralNet
+>>> settings = {"width": 8, "hidden": 32, "n_components": 4, "radius": 2, "elements": "fractions"}
+>>> one, other = (SpectralNet(**settings) for _ in range(2))
+>>> optimizer = torch.optim.Adam(one.parameters())
+>>> with tempfile.TemporaryDirectory() as folder:
+...     save_weights(f"{folder}/weights.safetensors", one)
+...     load_weights(f"{folder}/weights.safetensors", other)
+...     _, facts = read(f"{folder}/weights.safetensors")
+...     facts == header(other)
+...     save(f"{folder}/run.safetensors", one, optimizer, Progress(seconds=3.0), {"epochs": 2})
+...     resume(f"{folder}/run.safetensors", one, optimizer, {"epochs": 2}).seconds
+...     write(f"{folder}/some.safetensors", {"a": torch.ones(2)}, {"unit": "e"})
+...     read(f"{folder}/some.safetensors")[1]
+True
+3.0
+{'unit': 'e'}
+"""
 
 from __future__ import annotations
 

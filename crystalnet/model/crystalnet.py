@@ -25,6 +25,12 @@ class CrystalNet(DensityNetwork):
         sigma: 'signed', the bare output of its encoder as in the paper, or 'positive' through a softplus.
         use_composition: False leaves the composition encoder out ('no formula' of Table 2).
         seed: of the weights and the random frequencies; the same seed gives the same network.
+
+    >>> network = CrystalNet(width=8, growth=2, n_frequencies=4, n_blocks=1).eval()
+    >>> latents = network.encode(torch.rand(2, 1024), torch.eye(118)[:2])
+    >>> z = torch.cat([latent.mu for latent in latents], -1)
+    >>> network.decode(z, torch.rand(5, 3)).shape, network.density(z, 8).shape
+    (torch.Size([2, 5]), torch.Size([2, 8, 8, 8]))
     """
 
     def __init__(

@@ -1,4 +1,14 @@
-"""Pattern and composition to the mean and spread of a latent code (paper, Fig. 6 A and B, eqs. 1-2)."""
+"""Pattern and composition to the mean and spread of a latent code (paper, Fig. 6 A and B, eqs. 1-2).
+
+>>> latent = Latent(torch.zeros(1, 4), torch.ones(1, 4))
+>>> latent.at(torch.full((1, 4), 0.5)), latent.sample(torch.Generator().manual_seed(0)).shape
+(tensor([[0.5000, 0.5000, 0.5000, 0.5000]]), torch.Size([1, 4]))
+>>> both = Variational(lambda: PatternEncoder(n_bins=64, width=8, growth=2), positive=True).eval()
+>>> both(torch.rand(2, 64)).mu.shape, CompositionEncoder(8).eval()(torch.eye(118)[:2]).shape
+(torch.Size([2, 8]), torch.Size([2, 8]))
+>>> DenseLayer(1, 2, 64)(torch.rand(1, 1, 64)).shape, len(linear_block(4, 8, relu=False))
+(torch.Size([1, 3, 64]), 2)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""Latent code to density at any point: the paper's FiLM coordinate network (Fig. 6 C-F, eqs. 3-4)."""
+"""Latent code to density at any point: the paper's FiLM coordinate network (Fig. 6 C-F, eqs. 3-4).
+
+>>> Fusion(8, 4).eval()(torch.rand(2, 8)).shape
+torch.Size([2, 4])
+>>> embedded = PositionEncoder(width=4, n_frequencies=8, frequencies="periodic").eval()(torch.rand(5, 3))
+>>> embedded.shape, Regressor(width=4, n_blocks=1).eval()(embedded).shape
+(torch.Size([5, 4]), torch.Size([5]))
+"""
 
 from __future__ import annotations
 

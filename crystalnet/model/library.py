@@ -1,4 +1,11 @@
-"""The trained networks that come with the package: by name, a file of weights and a model card."""
+"""The trained networks that come with the package: by name, a file of weights and a model card.
+
+>>> available()[:2], path_of("cubic").name, card("cubic").splitlines()[0]
+(['cubic', 'cubic-laboratory'], 'cubic.safetensors', '# CrystalNet cubic')
+>>> network = load("cubic-spectral")
+>>> network.reads, network.training
+('profiles', False)
+"""
 
 from __future__ import annotations
 
@@ -88,6 +95,11 @@ def write(name: str, model: DensityNetwork, card: str, folder: str | Path | None
 
     Raises:
         CrystalNetError: another name, a weight that is not finite or too large for float16, a full disk.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write("mine", load("cubic-spectral"), "# Mine", folder).name
+    'mine.safetensors'
     """
     if not re.fullmatch(r"[\w-]+", name):
         raise CrystalNetError(

@@ -29,6 +29,21 @@ class DensityNetwork(nn.Module):
         n_latent: components of the code.
         coarse: how the names of matrices begin that a file may keep in bytes (see `rounding`).
         confidence: what SSIM to expect of an answer, where that was calibrated.
+
+    >>> from crystalnet.model.spectral import SpectralNet
+    >>> network = SpectralNet(width=8, hidden=32, n_components=4, radius=2, elements="fractions")
+    >>> pattern, composition = np.eye(1, network.n_bins)[0], np.eye(1, 118)[0]
+    >>> network.latent(pattern, composition).mu.shape, network.answer(pattern, composition, n=8).shape
+    (torch.Size([1, 16]), torch.Size([8, 8, 8]))
+    >>> network.predict(pattern, composition, n_samples=3, n=8).shape
+    torch.Size([3, 8, 8, 8])
+    >>> network.confidence = Confidence((0.0, 1.0), (0.2, 0.9))
+    >>> 0.2 <= network.expected_similarity(pattern, composition) <= 0.9
+    True
+    >>> patterns, compositions = torch.rand(2, network.n_bins), torch.eye(118)[:2]
+    >>> rho, latents = network(patterns, compositions, torch.rand(5, 3), torch.zeros(2, 16))
+    >>> rho.shape, len(latents)
+    (torch.Size([2, 5]), 2)
     """
 
     settings: dict

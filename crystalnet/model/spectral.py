@@ -37,6 +37,13 @@ class SpectralNet(DensityNetwork):
         dropout: share of hidden values left out in training.
         use_composition: False leaves the composition out ('no formula' of Table 2).
         seed: of the weights; the same seed gives the same network.
+
+    >>> network = SpectralNet(width=8, hidden=32, n_components=4, radius=2, elements="fractions").eval()
+    >>> latents = network.encode(torch.rand(2, network.n_bins), torch.eye(118)[:2])
+    >>> z = torch.cat([latent.mu for latent in latents], -1)
+    >>> network.tabulate(None)
+    >>> network.density(z, 8).shape, network.decode(z, torch.rand(5, 3)).shape
+    (torch.Size([2, 8, 8, 8]), torch.Size([2, 5]))
     """
 
     coarse = ("field.components", "coefficients", "pattern_encoder", "composition_encoder")
@@ -108,7 +115,11 @@ class SpectralNet(DensityNetwork):
 
 
 class Coefficients(nn.Sequential):
-    """Code to the coefficients in units of their spread in the training set, (B, n_latent) -> (B, K)."""
+    """Code to the coefficients in units of their spread in the training set, (B, n_latent) -> (B, K).
+
+    >>> Coefficients(n_latent=16, hidden=32, n_components=4, dropout=0.0)(torch.zeros(2, 16)).shape
+    torch.Size([2, 4])
+    """
 
     def __init__(self, n_latent: int, hidden: int, n_components: int, dropout: float):
         super().__init__(

@@ -1,4 +1,15 @@
-"""Pattern and composition to a Gaussian code, for the spectral network."""
+"""Pattern and composition to a Gaussian code, for the spectral network.
+
+>>> trunk = PatternTrunk(n_bins=768, hidden=64, n_out=32, dropout=0.0)
+>>> latent = Gaussian(trunk, width=16)(torch.rand(2, 768))
+>>> latent.mu.shape, bool((latent.sigma > 0).all())
+(torch.Size([2, 16]), True)
+>>> Window(1, 8, 16, 8)(torch.rand(2, 768, 1)).shape, SquareRoot()(torch.tensor([0.25]))
+(torch.Size([2, 96, 8]), tensor([1.5000]))
+>>> composition = CompositionTrunk("fractions", n_out=32, dropout=0.0)
+>>> composition(torch.eye(118)[:2]).shape, composition.features.n_out
+(torch.Size([2, 32]), 118)
+"""
 
 from __future__ import annotations
 

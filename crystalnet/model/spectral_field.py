@@ -20,6 +20,16 @@ class SpectralField(nn.Module):
 
     Buffers: mean (W,), components (W, K) and spread (K,) in e^1/2 / Å^3/2, over the W coefficients of the
     plane waves; set by `fit`.
+
+    >>> field = SpectralField(n_components=3, radius=2, basis="learned")
+    >>> densities = torch.rand(6, 8, 8, 8, generator=torch.Generator().manual_seed(0))
+    >>> field.fit(densities, torch.arange(6))
+    >>> a = torch.zeros(1, 3)  # the mean
+    >>> field.on_grid(a, 8).shape, field(a, torch.zeros(1, 3)).shape
+    (torch.Size([1, 8, 8, 8]), torch.Size([1, 1]))
+    >>> field.tabulate(8)  # points of the grid are looked up from now on
+    >>> bool((field(a, torch.zeros(1, 3)) - field.on_grid(a, 8)[0, 0, 0, 0]).abs().max() < 0.01)
+    True
     """
 
     def __init__(self, n_components: int, radius: int, basis: str):

@@ -2,6 +2,17 @@
 
 A challenge says what the solver is given: how the pattern was spoilt, what is known of the composition, what
 is withheld from the catalogue. `attempts` has what comes of it.
+
+>>> from crystalnet.data.prototypes import prototype_crystals
+>>> crystals = prototype_crystals("cubic", 3)
+>>> exact = challenge_of("exact")
+>>> is_impostor("exact"), known(crystals[0], "no_formula").elements, known(crystals[0], "full").is_complete
+(False, (), True)
+>>> observation(crystals[0], exact).ideal, view(crystals[0], exact, "profiles").shape
+(True, (768,))
+>>> catalogue = Catalogue(crystals)
+>>> len(remaining(crystals[0], "type", catalogue)) < len(catalogue), another(crystals[0], exact, catalogue)
+(True, None)
 """
 
 from __future__ import annotations

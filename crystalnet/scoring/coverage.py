@@ -1,4 +1,12 @@
-"""How many crystals a file of structure types reaches, by the number of types that are kept."""
+"""How many crystals a file of structure types reaches, by the number of types that are kept.
+
+>>> from crystalnet.solving.structure_types import FILE
+>>> salt = Atoms(2.82 * (1 - np.eye(3)), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Na", "Cl"]))
+>>> found = ranks([("salts", "NaCl", salt)], TypeFile(FILE), progress=False)
+>>> coverage(found, kept=[30])
+    kind  crystals  kept  type  arrangement
+0  salts         1    30   1.0          1.0
+"""
 
 from __future__ import annotations
 

@@ -18,6 +18,11 @@ def coverage_curves(coverage: pd.DataFrame, title: str = "") -> go.Figure:
 
     Args:
         coverage: columns kind, kept, type, arrangement, as `scoring.coverage` gives them.
+
+    >>> shares = {"type": [0.2, 0.5], "arrangement": [0.1, 0.4]}
+    >>> table = pd.DataFrame({"kind": "salts", "crystals": 9, "kept": [10, 30], **shares})
+    >>> coverage_curves(table).data[0].x
+    array([10, 30])
     """
     figure = go.Figure()
     for colour, (kind, rows) in zip(cycle(COLOURS), coverage.groupby("kind", sort=False), strict=False):

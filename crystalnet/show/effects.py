@@ -1,4 +1,17 @@
-"""What one change does to the scores: differences on the same crystals, with their standard errors."""
+"""What one change does to the scores: differences on the same crystals, with their standard errors.
+
+>>> scores = {f"{protocol}_{score}": [0.5, 0.6] for protocol in PROTOCOLS for score in SCORES}
+>>> baseline = pd.DataFrame({"row": [0, 1], **scores})
+>>> better = baseline.assign(variant="wider", honest_ssim=[0.6, 0.71])
+>>> found = effects(better, baseline)
+>>> clear(found).tolist()
+[False, False, True, False]
+>>> table = effect_table(found.assign(run="cubic"))
+>>> table["SSIM, honest"].item()
+'+0.105 ± 0.005'
+>>> len(effect_dots(found.assign(run="cubic")).data)
+4
+"""
 
 from __future__ import annotations
 

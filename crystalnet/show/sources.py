@@ -1,4 +1,14 @@
-"""Where the numbers of a table come from, and at what scale they were made, in lines of words."""
+"""Where the numbers of a table come from, and at what scale they were made, in lines of words.
+
+>>> from crystalnet.runs.records import records
+>>> record = records()[0]
+>>> next(scales([record], {})).split(": ")[0]
+'cubic, cpu'
+>>> of_levels(record).split(": ")[0], "variants" in of_variants(record, 100)
+('cubic', True)
+>>> of_validation(record).split()[1:3]
+['validation', 'crystals']
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,29 @@
 """Results as tables: summaries of scores beside the paper's, differences crystal by crystal, training runs.
 
 Scores are DataFrames, a row a case and test crystal, as `Run.evaluation` and the records have them.
+
+>>> print(sources(["cubic: 250 crystals"]))
+- cubic: 250 crystals
+>>> from crystalnet.runs.records import records
+>>> record = records()[0]
+>>> ours = summaries(record.scores, "predictor")
+>>> means(ours).shape[0] == tails(ours).shape[0] == len(ours)
+True
+>>> beside_published({("cubic", "cpu"): ours}, {}).index.names
+FrozenList(['system', 'profile', 'predictor'])
+>>> network, other = record.scores["predictor"].unique()[:2]
+>>> lies = paired(record.scores, "predictor", other)
+>>> differences(lies).columns.tolist()
+['n', 'SSIM, honest', 'PSNR, honest', 'better']
+>>> groups = by_space_group(record.scores)
+>>> groups_in_words(groups.head(1)).split(" (")[0]
+'198 P2_13'
+>>> training_facts(record.history, record.manifest["history.csv"], 1000)["training crystals"]
+'1,000'
+>>> scale(record.manifest["history.csv"], 1000, "DFT").split(", ")[1:]
+['1,000 crystals with DFT densities', '21 of 21 epochs']
+>>> against_both(record.scores, record.scores_dft)["truth"].unique().tolist()
+['data set', 'DFT']
 """
 
 from __future__ import annotations

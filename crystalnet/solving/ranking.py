@@ -12,6 +12,23 @@ anywhere and hardly shows. `volume`, over what the elements usually take, and `b
 what the radii of its atoms say, are near 1 in a real crystal. And the more `peaks` a structure explains, the
 fewer others would. Weights are fitted on validation crystals under the disturbances of chapter 9 (see
 `fitted`), never on test crystals.
+
+>>> from crystalnet.patterns.observed import Observed
+>>> from crystalnet.solving.frames import Frames
+>>> from crystalnet.solving.refinement import Trial
+>>> from crystalnet.solving.templates import Template
+>>> salt = Atoms(2.82 * (1 - np.eye(3)), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Na", "Cl"]))
+>>> template, frames = Template.of(salt), Frames(Observed.of_structure(salt))
+>>> trial = Trial(template, template.lattice, ("Na", "Cl"), template.frac_coords)
+>>> answer = Candidate.of(trial, "analogue of MgO", frames)
+>>> len(distinct([answer, answer])), lead([answer]), round(faintest(["Na", "Cl"]), 2)
+(1, 3.0, 0.3)
+>>> round(bond(structure_of(salt)), 2)
+1.08
+>>> told = facts([answer])
+>>> x = features(**told)
+>>> x.shape, bool(probability(x) > 0.5), fitted(np.stack([x, -x]), np.array([1, 0])).shape
+((8,), True, (8,))
 """
 
 from __future__ import annotations

@@ -74,7 +74,19 @@ def write_report(solution: Solution, folder: str | Path, most: int = MOST) -> Pa
 
 
 def cif(candidate: Candidate) -> str:
-    """The text of a candidate's CIF, with its symmetry."""
+    """The text of a candidate's CIF, with its symmetry.
+
+    >>> from crystalnet.patterns.observed import Observed
+    >>> from crystalnet.solving.frames import Frames
+    >>> from crystalnet.solving.refinement import Trial
+    >>> from crystalnet.solving.templates import Template
+    >>> import numpy as np
+    >>> salt = Atoms(2.82 * (1 - np.eye(3)), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Na", "Cl"]))
+    >>> template, frames = Template.of(salt), Frames(Observed.of_structure(salt))
+    >>> trial = Trial(template, template.lattice, ("Na", "Cl"), template.frac_coords)
+    >>> "_symmetry_Int_Tables_number   225" in cif(Candidate.of(trial, "analogue of MgO", frames))
+    True
+    """
     return str(CifWriter(structure_of(candidate.trial.atoms), symprec=SYMPREC))
 
 

@@ -46,6 +46,15 @@ class TypeFile:
 
     Raises:
         CrystalNetError: no such file, or none that holds types.
+
+    >>> types = TypeFile(FILE)
+    >>> types.formulas[0], len(types.sizes) == len(types)
+    ((1,), True)
+    >>> types.is_fitted_to(frozenset({("Na", 1), ("Cl", 1)}), 225)
+    True
+    >>> salt = next(one for one in types.templates((1, 1), "cubic") if one.space_group == 225)
+    >>> salt.name, salt.n_compounds in types.sizes, len(types.names) > 0
+    ('rock salt type', True, True)
     """
 
     def __init__(self, path: str | Path):

@@ -1,4 +1,15 @@
-"""The controls of explorers, all native to the browser: each can be reached and turned by keyboard alone."""
+"""The controls of explorers, all native to the browser: each can be reached and turned by keyboard alone.
+
+>>> slider("share", 0.5, 0.0, 1.0, 0.1).value, whole("seed", 3).value, switch("same scale").value
+(0.5, 3, True)
+>>> choice("system", ["cubic", "trigonal"]).value, line("formula", "NaCl").value, lines("peaks").rows
+('cubic', 'NaCl', 6)
+>>> checks = Checks("atoms")
+>>> checks.offer(["Na", "Cl"])
+>>> checks.value
+('Na', 'Cl')
+>>> refuse(choice("system", ["cubic"]), "cubic")  # an error for what it does not offer
+"""
 
 from __future__ import annotations
 

@@ -41,7 +41,11 @@ class _Fit(anywidget.AnyWidget):
 
 
 def columns(panels: Sequence[go.FigureWidget]) -> list[VBox]:
-    """Places for figures, every other one on the left and on the right; one below the other on a phone."""
+    """Places for figures, every other one on the left and on the right; one below the other on a phone.
+
+    >>> len(columns([go.FigureWidget(), go.FigureWidget(), go.FigureWidget()]))
+    2
+    """
     sides = [[_place(panel) for panel in panels[start::2]] for start in (0, 1)]
     return [VBox(side, layout=Layout(width=WIDTH, max_width="100%")) for side in sides if side]
 
