@@ -43,7 +43,7 @@ def solve(
     wavelength: str | None,
     scan: int | None,
     system: str | None,
-    cell: str | None,
+    cell: tuple[float, ...],
     space_group: str | None,
     out: Path | None,
     seed: int,
