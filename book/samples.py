@@ -34,19 +34,20 @@ SEED = 0
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Solve simulated samples of validation crystals.")
-    parser.add_argument("--each", type=int, default=30, help="of a crystal system (default: %(default)s)")
+    parser.add_argument("--each", type=int, default=16, help="of a crystal system (default: %(default)s)")
+    parser.add_argument("--first", type=int, help="rows, by default all: systems come in turn")
     parser.add_argument("--workers", type=int, default=1, help="processes (default: %(default)s)")
     options = parser.parse_args()
     kept = Path("_build") / f"samples-{code_digest(*SCIENCE)[:12]}"
     kept.mkdir(parents=True, exist_ok=True)
-    drawn = met(drawn_crystals(options.each), SEED)
+    drawn = met(drawn_crystals(options.each), SEED)[: options.first]
     jobs = (delayed(_kept)(kept / f"{k:04}.json", *one) for k, one in enumerate(drawn))
     rows = Parallel(options.workers, return_as="generator")(jobs)
     table = pd.DataFrame(list(tqdm(rows, "samples", len(drawn), unit=" patterns")))
     print(table.groupby("crystal_system")["right"].agg(["sum", "size"]))
     print("weights:", np.round(weights(table), 3).tolist())
     write_text(OUT, table.to_csv(index=False, float_format="%.5g"))
-    made_by = {"each": options.each, "seed": SEED, "code": code_digest(*SCIENCE)}
+    made_by = {"each": options.each, "rows": len(drawn), "seed": SEED, "code": code_digest(*SCIENCE)}
     made_by |= {"environment": environment()}
     write_text(OUT.with_suffix(".json"), json.dumps(made_by, indent=1))
     print(OUT)

@@ -152,7 +152,11 @@ class Observed:
 
     @property
     def lorentzian(self) -> float:
-        """The Lorentzian part of the peaks that curves are compared with: none."""
+        """The Lorentzian part of the peaks that curves are compared with: none.
+
+        >>> Observed(np.array([0.2, 0.3]), np.array([1.0, 2.0]), low=0.1, high=0.4).lorentzian
+        0.0
+        """
         return 0.0
 
     @property

@@ -24,7 +24,7 @@ True
 True
 >>> curve = profile.observed(fit.observed())
 >>> curve.amplitude.shape == curve.floor.shape, curve.is_shifted, curve.n_told
-(True, True, 218)
+(True, True, 29)
 >>> curve.has_peak(np.array([0.1]))
 array([ True])
 """
@@ -147,6 +147,10 @@ class ObservedCurve(Observed):
         curve: (N,) parts of its sum, at steps of STEP.
         nu: (N,) below which roots are bent straight.
         tails: the Lorentzian part of its peaks.
+
+    >>> peaks = Observed(np.array([0.2, 0.3]), np.array([1.0, 2.0]), low=0.1, high=0.4)
+    >>> Profile.of_peaks(peaks).observed(peaks).lorentzian
+    0.0
     """
 
     curve: np.ndarray = field(default_factory=lambda: np.zeros(0))

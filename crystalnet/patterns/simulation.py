@@ -97,7 +97,7 @@ def simulated(
     for ratio, part in lines:
         sine = s * wavelength * ratio
         place = 2 * np.degrees(np.arcsin(sine[sine < 1]))
-        width = _full_width(place, wavelength, crystallite_nm, caglioti)
+        width = full_width(place, wavelength, crystallite_nm, caglioti)
         for centre, fwhm, size in zip(place + zero_shift, width, part * area, strict=False):
             first, last = np.searchsorted(two_theta, (centre - REACH * fwhm, centre + REACH * fwhm))
             curve[first:last] += size * pseudo_voigt(two_theta[first:last] - centre, fwhm, lorentzian)
@@ -107,8 +107,12 @@ def simulated(
     return checked(Measured(two_theta, measured, None, wavelength, "simulated pattern"))
 
 
-def _full_width(two_theta: np.ndarray, wavelength: float, crystallite_nm: float, caglioti) -> np.ndarray:
-    """Full widths at half maximum at two_theta, both in degrees: instrument and size, as Gaussians add."""
+def full_width(two_theta: np.ndarray, wavelength: float, crystallite_nm: float, caglioti) -> np.ndarray:
+    """Full widths at half maximum at two_theta, both in degrees: instrument and size, as Gaussians add.
+
+    >>> full_width(np.array([40.0]), 1.5406, crystallite_nm=20.0, caglioti=LABORATORY).round(2)
+    array([0.43])
+    """
     theta = np.radians(two_theta / 2)
     u, v, w = caglioti
     instrument = np.maximum(u * np.tan(theta) ** 2 + v * np.tan(theta) + w, 0)

@@ -31,6 +31,7 @@ from crystalnet.solving.templates import Template, strained
 SHRINKS, SPREAD = -0.01, 0.006
 MOVED = 0.03  # Å, root mean square of a free coordinate
 UNTRUE = ("formula", "elements", "another's pattern", "wavelength", "mixture", "hump")
+SECONDS = 10.0  # for each source of a solver, our choice
 TOLD_SO = 0.2  # part of the samples of which something untrue is told, our choice
 
 
@@ -77,7 +78,7 @@ def neighbours(elements: Sequence[str]) -> dict[str, str]:
     (New J. Phys. 18, 093011, 2016), and known to scatter.
 
     >>> neighbours(["Mg", "Fe"])["Fe"]
-    'Ru'
+    'Mn'
     """
     known = [symbol for symbol, number in ATOMIC_NUMBERS.items() if number < 104]
     scale = {Element(symbol).mendeleev_no: symbol for symbol in known}
@@ -137,7 +138,16 @@ def _exchanged(formula: str, rng: np.random.Generator) -> str:
 
 def met(crystals: Sequence[Crystal], seed: int = 0) -> list[tuple[Crystal, Crystal, str]]:
     """Arguments of `meeting` for crystals in their order: each with another one that shares no element with
-    it, and what is told untrue of it."""
+    it, and what is told untrue of it.
+
+    >>> from crystalnet.data.crystals import Crystal
+    >>> lone = [Crystal(name, Atoms(3 * np.eye(3), np.zeros((1, 3)), np.array([name])), 221, "cubic")
+    ...     for name in ("Po", "Fe")]
+    >>> [(crystal.material_id, other.material_id) for crystal, other, _ in met(lone)]
+    [('Po', 'Fe'), ('Fe', 'Po')]
+    >>> meeting(lone[0], lone[1]).formula
+    'Po'
+    """
     rng = np.random.default_rng(seed)
     elements = [set(crystal.atoms.symbols.tolist()) for crystal in crystals]
     drawn = []
@@ -168,7 +178,7 @@ def row_of(crystal: Crystal, other: Crystal, untrue: str = "") -> dict:
     }
     one = meeting(crystal, other, untrue)
     try:
-        solution = solve(one.pattern, one.formula, one.wavelength, progress=False)
+        solution = solve(one.pattern, one.formula, one.wavelength, seconds=SECONDS, progress=False)
     except CrystalNetError as error:
         return row | {"code": error.code.name}
     row["seconds"] = solution.seconds

@@ -2,11 +2,11 @@ r"""How sure an answer to a measured curve is, without knowing the truth.
 
     p = 1 / (1 + exp(-w . x)),    x = (1, ln left, ln (gap + 0.03), ln compounds, |ln volume|, |ln bond|)
 
-`left` is the part of the curve that a structure does not explain, \sum |y - k c| / \sum y with the best scale
-k; `gap` how far its score is from that of any other structure, parameters counted; `compounds` how many are
-known of its structure type; `volume` and `bond` are as in `ranking`. Weights are fitted to simulated samples
-of validation crystals (`scoring.samples`), of some of which something untrue is told; no measured pattern took
-part. `ranking` is the same for peaks.
+`left` is the part of the curve that a structure does not explain, \sum |y - k c| / \sum y with the best
+scale k; `gap` how far its score is from that of any other structure, parameters counted; `compounds` how
+many are known of its structure type; `volume` and `bond` are as in `ranking`. Weights are fitted to simulated
+samples of validation crystals (`scoring.samples`), of some of which something untrue is told; no measured
+pattern took part. `ranking` is the same for peaks.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ WEIGHTS = np.array([0.135, -2.125, 1.352, 0.643, -5.439, -2.629])
 
 
 def left(candidate: Candidate, frames: Frames) -> float:
-    """The part of the measured curve that a structure leaves unexplained, or explains that is not there."""
+    """The part of the measured curve that a structure leaves unexplained, or explains that is not there.
+
+    `Solution.evidence` holds it; 0.1 is a good answer to a laboratory pattern, 0.7 hardly one.
+    """
     trial = candidate.trial
     frame = frames(trial.template, trial.lattice, MIDDLE, trial.height)
     intensity = frame.intensity(trial.symbols, frame.waves(trial.frac_coords), trial.b_factor)
@@ -44,6 +47,21 @@ def clues(candidates: Sequence[Candidate], frames: Frames) -> dict[str, float]:
 
     Args:
         frames: of the whole curve.
+
+    >>> from crystalnet.patterns.peaks import fit_peaks
+    >>> from crystalnet.patterns.profile import Profile
+    >>> from crystalnet.patterns.simulation import simulated
+    >>> from crystalnet.physics.atoms import Atoms
+    >>> from crystalnet.solving.refinement import Trial
+    >>> from crystalnet.solving.templates import Template
+    >>> atoms = Atoms(4.12 * np.eye(3), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Cs", "Cl"]))
+    >>> fit, template = fit_peaks(simulated(atoms)), Template.of(atoms)
+    >>> frames = Frames(Profile.of(fit).observed(fit.observed()))
+    >>> trial = Trial(template, template.lattice, tuple(template.symbols), template.frac_coords, 0.5)
+    >>> candidate = Candidate.of(trial, "known", frames)
+    >>> told = clues([candidate], frames)
+    >>> sorted(told) == sorted(CLUES), told["left"] == left(candidate, frames) < 0.2
+    (True, True)
     """
     first = candidates[0]
     structure = structure_of(first.trial.atoms)
@@ -56,12 +74,14 @@ def clues(candidates: Sequence[Candidate], frames: Frames) -> dict[str, float]:
     }
 
 
-def clue_features(left, gap, compounds, volume, bond) -> np.ndarray:
-    """The x of each answer, (..., 6), from arrays of CLUES (...).
+def features_of_clues(told: Mapping[str, float]) -> np.ndarray:
+    """The x (6,) of one answer, or (N, 6) of a table's columns, by the names of CLUES.
 
-    >>> clue_features(0.05, 0.97, 1, 1.0, 1.0).round(1).tolist()
+    >>> told = {"left": 0.05, "gap": 0.97, "compounds": 1, "volume": 1.0, "bond": 1.0}
+    >>> features_of_clues(told).round(1).tolist()
     [1.0, -3.0, 0.0, 0.0, 0.0, 0.0]
     """
+    left, gap, compounds, volume, bond = (np.asarray(told[name], float) for name in CLUES)
     unusual = [np.abs(np.log(np.clip(ratio, 1 / UNUSUAL, UNUSUAL))) for ratio in (volume, bond)]
     parts = [
         np.log(np.maximum(left, FEWEST_LEFT)),
@@ -70,8 +90,3 @@ def clue_features(left, gap, compounds, volume, bond) -> np.ndarray:
         *unusual,
     ]
     return np.stack([np.ones_like(parts[0]), *np.broadcast_arrays(*parts)], -1)
-
-
-def features_of_clues(told: Mapping[str, float]) -> np.ndarray:
-    """The x (6,) of one answer, or (N, 6) of a table's columns, by the names of CLUES."""
-    return clue_features(**{name: np.asarray(told[name], float) for name in CLUES})

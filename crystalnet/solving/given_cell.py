@@ -112,6 +112,11 @@ def laid(template: Template, lattice: np.ndarray, symbols: tuple[str, ...]) -> l
 
     Args:
         symbols: elements of the atoms (A,), which tell whether the volume can be.
+
+    >>> from crystalnet.physics.atoms import Atoms
+    >>> atoms = Atoms(4.12 * np.eye(3), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Cs", "Cl"]))
+    >>> laid(Template.of(atoms), 4.2 * np.eye(3), ("Cs", "Cl"))[0].round(2).diagonal()
+    array([4.2, 4.2, 4.2])
     """
     found: list[np.ndarray] = []
     primitive = np.linalg.solve(template.cell, template.lattice)

@@ -62,7 +62,14 @@ def sharing(knowledge: Knowledge, catalogue: Catalogue, family: str | None = Non
 
 
 def parted(template: Template, shared: np.ndarray, n: int) -> list[tuple[int, ...]]:
-    """Ways to choose whole sites of `shared` atoms (A,) that hold `n` atoms, the fewest sites first."""
+    """Ways to choose whole sites of `shared` atoms (A,) that hold `n` atoms, the fewest sites first.
+
+    >>> from crystalnet.physics.atoms import Atoms
+    >>> places = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
+    >>> gold = Template.of(Atoms(4 * np.eye(3), places, np.array(["Cu", "Au", "Au", "Au"])))
+    >>> parted(gold, gold.symbols == "Au", 1)  # one site of three atoms
+    []
+    """
     sites, sizes = np.unique(template.sites[shared], return_counts=True)
     if len(sites) > MOST_SITES:
         return []

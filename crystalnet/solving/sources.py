@@ -11,7 +11,7 @@
 >>> ranked = chosen(proposed, frames)
 >>> ranked[0].origin, found(ranked, frames), is_worth("network", ranked, cells, frames)
 ('analogue of NaCl (NaCl AB_cF8_225_a_b)', True, True)
->>> confidence(ranked) == judged(ranked)[0], judged([])[1].name
+>>> judged(ranked, frames).probability > 0, judged([], frames).verdict.name
 (True, 'NO_CANDIDATE')
 >>> len(compared(ranked, frames)) == len(ranked), len(embedded()) > 1000
 (True, True)

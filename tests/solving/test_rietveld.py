@@ -1,0 +1,61 @@
+"""Refinement: a disturbed structure comes back, with uncertainties; what does not converge says so."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pymatgen.analysis.structure_matcher import StructureMatcher
+from pymatgen.core import Lattice, Structure
+
+from crystalnet.errors import Code, CrystalNetError
+from crystalnet.patterns.simulation import simulated
+from crystalnet.solving.rietveld import Quantity, refined
+
+RUTILE = Structure.from_spacegroup(
+    136, Lattice.tetragonal(4.594, 2.959), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]
+)
+
+
+@pytest.fixture(scope="module")
+def answer():
+    pattern = simulated(RUTILE, "CuKa1", (20, 90), k_alpha_2=True, counts=20_000, lorentzian=0.3)
+    start = Structure.from_spacegroup(
+        136, Lattice.tetragonal(4.60, 2.965), ["Ti", "O"], [[0, 0, 0], [0.295, 0.295, 0]]
+    )
+    return refined(pattern, start)
+
+
+def test_cell_and_coordinate_come_back(answer):
+    assert answer.cell["a"].value == pytest.approx(4.594, abs=2e-3)
+    assert answer.cell["c"].value == pytest.approx(2.959, abs=2e-3)
+    assert StructureMatcher(ltol=0.01, stol=0.03).fit(answer.structure, RUTILE)
+    assert answer.cell["alpha"].esd is None and 0 < answer.cell["a"].esd < 1e-3
+
+
+def test_the_fit_is_better_than_its_start_and_says_how_good(answer):
+    assert answer.factors["Rwp"] < answer.before
+    assert 0 < answer.factors["Rexp"] <= answer.factors["Rwp"] < 0.1
+    assert len(answer.two_theta) == len(answer.observed) == len(answer.calculated) == len(answer.background)
+    assert ((answer.ticks > 20) & (answer.ticks < 91)).all() and len(answer.ticks) > 10
+    assert list(answer.sites["element"].str.replace(r"[\d+-]", "", regex=True)) == ["Ti", "O"]
+
+
+def test_its_cif_can_be_read(answer):
+    again = Structure.from_str(answer.cif, fmt="cif")
+    assert StructureMatcher().fit(again, RUTILE)
+
+
+def test_without_a_wavelength_it_is_asked_for():
+    pattern = simulated(RUTILE, "CuKa1", (20, 90), step=0.05)
+    object.__setattr__(pattern, "wavelength", None)
+    with pytest.raises(CrystalNetError) as caught:
+        refined(pattern, RUTILE)
+    assert caught.value.code is Code.NO_WAVELENGTH
+
+
+@pytest.mark.parametrize(
+    ("value", "esd", "text"),
+    [(5.4, 0.02, "5.40(2)"), (5.4321, 0.0012, "5.4321(12)"), (90.0, None, "90"), (0.0, np.nan, "0")],
+)
+def test_quantities_are_written_as_crystallographers_do(value, esd, text):
+    assert str(Quantity(value, esd)) == text
