@@ -48,6 +48,16 @@ def test_a_pattern_is_solved_and_reported(said, folder, tmp_path):
     assert (tmp_path / "report" / "candidates.csv").exists() and answer["report"]
 
 
+def test_a_known_cell_is_used_for_one_pattern(said, folder):
+    salt, cell = folder / "patterns" / "salt.xy", ["--cell", *["5.64", "5.64", "5.64", "90", "90", "90"]]
+    text, status = said(
+        "solve", salt, "-f", "NaCl", "-w", "CuKa1", *cell, "--space-group", "Fm-3m", "--json", "--quiet"
+    )
+    assert status == 0 and json.loads(text)["candidates"][0]["from"].startswith("given cell")
+    text, status = said("solve", folder / "patterns", "-f", "NaCl", *cell, "--quiet")
+    assert status == 2 and "one pattern" in text
+
+
 def test_a_folder_of_patterns_is_a_table(said, folder, tmp_path):
     out = tmp_path / "out.csv"
     words = ["solve", folder / "patterns", "-f", "NaCl", "-w", "CuKa1", "-s", "cubic", "--quiet", "-o", out]
