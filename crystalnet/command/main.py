@@ -16,6 +16,7 @@ import click
 from crystalnet import __version__
 from crystalnet.command.doctor import doctor, formats
 from crystalnet.command.pattern import pattern
+from crystalnet.command.refine import refine
 from crystalnet.command.solve import solve
 from crystalnet.errors import CrystalNetError
 
@@ -43,5 +44,5 @@ def main() -> None:
     """
 
 
-for command in (solve, pattern, formats, doctor):
+for command in (solve, refine, pattern, formats, doctor):
     main.add_command(command)

@@ -89,3 +89,16 @@ def test_what_is_read_is_said(said):
     assert status == 0 and ".cif" in text and "XRDML" in text.upper()
     text, status = said("--help")
     assert status == 0 and all(name in text for name in ("solve", "pattern", "formats", "doctor"))
+
+
+def test_a_structure_is_refined_and_filed(said, folder, tmp_path):
+    words = ["refine", folder / "patterns" / "salt.xy", folder / "salt.cif", "-w", "CuKa1"]
+    text, status = said(*words, "-o", tmp_path / "refined", "--json")
+    told = json.loads(text)
+    assert status == 0 and told["Rwp"] < told["before"] and told["cell"]["a"].startswith("5.6")
+    page = (tmp_path / "refined" / "refinement.md").read_text()
+    assert "Fm-3m (225), Z = 4" in page and told["cell"]["a"] in page
+    assert len(pd.read_csv(tmp_path / "refined" / "profile.csv")) > 1000
+    assert Structure.from_file(tmp_path / "refined" / "refined.cif").composition.reduced_formula == "NaCl"
+    text, status = said(*words, "-o", tmp_path / "refined", "--json")
+    assert status == Code.NOT_WRITTEN.status

@@ -1,0 +1,84 @@
+"""A refinement on disk: a CIF, its sites, its profile, and a page that says how good it is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
+
+from crystalnet import __version__
+from crystalnet.data.crystals import SYMPREC
+from crystalnet.errors import Code, CrystalNetError, writing
+from crystalnet.solving.rietveld import AXES, Refined
+
+UNITS = {"a": "Å", "b": "Å", "c": "Å", "alpha": "°", "beta": "°", "gamma": "°"}
+
+
+def write_refined(refined: Refined, folder: str | Path, name: str = "refinement") -> Path:
+    """refined.cif, sites.csv, profile.csv and refinement.md; the folder is written whole or not at all.
+
+    Args:
+        folder: must not exist.
+        name: what the page is called.
+
+    Raises:
+        CrystalNetError: the folder exists, or cannot be written.
+    """
+    folder = Path(folder)
+    if folder.exists():
+        raise CrystalNetError(
+            f"{folder} exists already. Name another folder, or remove it first.", Code.NOT_WRITTEN
+        )
+    part = None
+    try:
+        with writing(folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+            (part / "refined.cif").write_text(refined.cif, encoding="utf-8")
+            refined.sites.to_csv(part / "sites.csv", index=False)
+            curves = ("two_theta", "observed", "calculated", "background")
+            profile = pd.DataFrame({curve: getattr(refined, curve) for curve in curves})
+            profile.to_csv(part / "profile.csv", index=False, float_format="%.6g")
+            (part / "refinement.md").write_text(refinement_page(refined, name), encoding="utf-8")
+            os.chmod(part, 0o755)
+            os.replace(part, folder)
+    finally:
+        if part is not None:
+            shutil.rmtree(part, ignore_errors=True)
+    return folder
+
+
+def refinement_page(refined: Refined, name: str) -> str:
+    """The page: group, cell with uncertainties, R factors, shift, sites, and what to know before it is
+    believed."""
+    structure = refined.structure
+    symbol, number = structure.get_space_group_info(symprec=SYMPREC)
+    formula, units = structure.composition.get_reduced_formula_and_factor()
+    conventional = SpacegroupAnalyzer(structure, SYMPREC).get_conventional_standard_structure()
+    z = round(units * len(conventional) / len(structure))
+    lines = [
+        f"# {' '.join(name.split())}",
+        "",
+        f"{formula}, {symbol} ({number}), Z = {z}, density {structure.density:.3f} g/cm³.",
+        "",
+        "| | |",
+        "|---|---|",
+        *(f"| {axis} ({UNITS[axis]}) | {refined.cell[axis]} |" for axis in AXES),
+        *(f"| {name} | {value:.4f} |" for name, value in refined.factors.items()),
+        f"| Rwp with scale and background alone | {refined.before:.4f} |",
+        f"| shift of the sample (mm) or of the zero (°) | {refined.shift} |",
+        "",
+        "| " + " | ".join(refined.sites.columns) + " |",
+        "|" + "---|" * len(refined.sites.columns),
+        *("| " + " | ".join(map(str, row)) + " |" for row in refined.sites.itertuples(index=False)),
+        "",
+        *(f"- {remark}" for remark in refined.remarks),
+        "",
+        f"CrystalNet {__version__} by rietx, {refined.seconds:.1f} s.",
+        "",
+    ]
+    return "\n".join(lines)
