@@ -41,5 +41,5 @@ clean:  ## remove the built book; trained models stay in _build/runs
 	    { echo "CrystalNet needs Python 3.11 or 3.12. Install it, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check uv $(TORCH)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -e '.[test]' || $(BIN)/pip install --quiet -e '.[test]'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -e '.[book,test]' || $(BIN)/pip install --quiet -e '.[book,test]'
 	@touch $@

@@ -7,6 +7,7 @@ from scipy.stats import binomtest
 
 from crystalnet.data.crystals import CRYSTAL_SYSTEMS
 from crystalnet.runs.params import repository_root
+from crystalnet.show.confidence import reliability
 from crystalnet.solving.ranking import CONFIDENT
 
 SEEN = "formula_in_shared_structures"
@@ -40,6 +41,31 @@ def rates(rows: pd.DataFrame) -> pd.DataFrame:
     groups |= {"up to 20 atoms": rows[size <= 20], "21 to 60": rows[(size > 20) & (size <= 60)]}
     groups |= {"more than 60": rows[size > 60], "confident answers": rows[rows["probability"] >= CONFIDENT]}
     return pd.DataFrame({name: _rate(part["right"]) for name, part in groups.items() if len(part)}).T
+
+
+def sureness(rows: pd.DataFrame) -> dict[str, float]:
+    """How far the probability of first answers may be trusted: how many are confident, the part of them that
+    is right, the part of all patterns that they are, and the expected calibration error, of five bins.
+
+    Args:
+        rows: as `read_minerals` gives them; where nothing was found the probability is none.
+
+    >>> rows = pd.DataFrame({"probability": [0.9, 0.85, 0.2, None], "right": [1, 1, 0, 0]})
+    >>> told = sureness(rows)
+    >>> told["confident"], told["right"], told["coverage"]
+    (2, 1.0, 0.5)
+    """
+    answered = rows[rows["probability"].notna()]
+    sure = answered[answered["probability"] >= CONFIDENT]
+    bins = reliability(answered["probability"], answered["right"])
+    error = (bins["n"] * (bins["expected"] - bins["true"]).abs()).sum() / max(bins["n"].sum(), 1)
+    precision = float(sure["right"].mean()) if len(sure) else float("nan")
+    return {
+        "confident": len(sure),
+        "right": precision,
+        "coverage": len(sure) / len(rows),
+        "calibration error": float(error),
+    }
 
 
 def _rate(right: pd.Series) -> dict[str, str]:

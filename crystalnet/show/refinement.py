@@ -2,7 +2,7 @@
 
 >>> x = np.linspace(20, 30, 50)
 >>> class Fit:
-...     two_theta, observed, calculated, background, ticks = x, x * 2, x * 2 - 1, x * 0, np.array([21.0, 28.0])
+...     two_theta, observed, calculated, background, ticks = x, 2 * x, 2 * x - 1, 0 * x, np.array([21.0])
 >>> [trace.name for trace in difference_curves(Fit).data]
 ['measured', 'calculated', 'background', 'difference', 'reflections']
 """

@@ -34,7 +34,8 @@ def test_conda_and_pip_install_the_same():
     listed = specifiers([entry for entry in conda if isinstance(entry, str)] + by_pip)
     assert listed["python"] == str(Requirement(f"python{project['requires-python']}").specifier)
     listed = {name: specifier for name, specifier in listed.items() if name not in CONDA_ONLY}
-    assert listed == specifiers(project["dependencies"] + project["optional-dependencies"]["test"])
+    extras = project["optional-dependencies"]
+    assert listed == specifiers(project["dependencies"] + extras["book"] + extras["test"])
 
 
 def imported(source: Path) -> set[str]:
