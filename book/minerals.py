@@ -22,7 +22,8 @@ from crystalnet.runs.series import solve_series
 
 OUT = Path(__file__).with_name("minerals.csv")
 ABOUT = ["system", "n_atoms", "formula_in_shared_structures"]
-KEPT = ["formula", *ABOUT, "found", "space group", "probability", "right", "from", "seconds", "code"]
+KEPT = ["formula", *ABOUT, "found", "space group", "probability", "verdict", "right", "framework"]
+KEPT += ["from", "seconds", "code"]
 
 
 def main() -> None:
@@ -53,7 +54,8 @@ def main() -> None:
 def keep(solved: pd.DataFrame, about: pd.DataFrame, made_by: str) -> None:
     """Rows by name, with what is known of each mineral."""
     solved = solved.assign(name=[Path(file).stem for file in solved["file"]]).set_index("name")
-    solved["right"] = solved["right"].eq(True).astype(int)
+    for judged in ("right", "framework"):
+        solved[judged] = solved[judged].eq(True).astype(int)
     table = solved.join(about[ABOUT]).loc[about.index, KEPT]
     write_text(OUT, table.to_csv(float_format="%.5g"))
     write_text(OUT.with_suffix(".json"), made_by)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pymatgen.analysis.structure_matcher import StructureMatcher
+from pymatgen.analysis.structure_matcher import FrameworkComparator, StructureMatcher
 from pymatgen.core import Structure
 
 from crystalnet.errors import Code, CrystalNetError
@@ -28,7 +28,7 @@ BEST = [
     "distance",
     "from",
 ]  # of the first candidate, as the solution's table
-FOUND = ["found", *BEST[:-1], "probability", "right", "from", "seconds"]
+FOUND = ["found", *BEST[:-1], "probability", "verdict", "right", "framework", "from", "seconds"]
 WRONG = ["code", "error"]
 COLUMNS = [*TOLD, *FOUND, *WRONG]
 
@@ -70,9 +70,12 @@ def _found(given: Mapping[str, str], folder: Path, settings: Mapping[str, Any]) 
     best = solution.table().iloc[0] if solution.candidates else {}
     row = {name: best.get(name) for name in BEST}
     row |= {"found": best.get("formula"), "probability": solution.confidence, "seconds": solution.seconds}
+    row["verdict"] = solution.verdict.name
     if given["truth"] and solution.candidates:
-        answer = structure_of(solution.candidates[0].trial.atoms)
-        row["right"] = bool(StructureMatcher().fit(answer, _truth(folder / given["truth"])))
+        pair = structure_of(solution.candidates[0].trial.atoms), _truth(folder / given["truth"])
+        row["right"] = bool(StructureMatcher().fit(*pair))
+        # type and cell are right, whatever elements have changed places
+        row["framework"] = bool(StructureMatcher(comparator=FrameworkComparator()).fit(*pair))
     return row
 
 

@@ -23,7 +23,7 @@ from crystalnet.runs.provenance import SCIENCE, code_digest, environment, write_
 from crystalnet.runs.series_tables import read_series
 from crystalnet.solving.catalogue import Catalogue
 
-WORDS = ["file", "formula", "found", "from", "code", "error"]  # columns of text
+WORDS = ["file", "formula", "found", "verdict", "from", "code", "error"]  # columns of text
 KEY = "made from"  # hash of pattern, settings and code: a row of the same is not made again
 
 
@@ -67,6 +67,7 @@ def solve_series(
     """
     if workers < 1:
         raise CrystalNetError(f"{workers} workers solve nothing. Give 1 or more.", Code.BAD_ARGUMENT)
+    _check_out(out, Path(path))
     given = read_series(path, told, outside=outside).to_dict("records")
     folder = Path(path) if Path(path).is_dir() else Path(path).parent
     keys = [_key(row, folder, settings) for row in given]
@@ -92,6 +93,29 @@ def solve_series(
         keep_default_na=False,
         na_values={name: [""] for name in {*COLUMNS} - {*WORDS}},
     )
+
+
+def _check_out(out: str | Path | None, path: Path) -> None:
+    """Refuse a place where rows would be read as a pattern, or their .json take that of something else."""
+    if out is None:
+        return
+    if path.is_dir() and Path(out).resolve().parent == path.resolve():
+        raise CrystalNetError(
+            f"{out} lies among the patterns and would be read as one of them. Name a place outside {path}.",
+            Code.NOT_WRITTEN,
+        )
+    beside = Path(out).with_suffix(".json")
+    if not beside.exists():
+        return
+    try:
+        ours = "environment" in json.loads(beside.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        ours = False
+    if not ours:
+        raise CrystalNetError(
+            f"{beside} is there and does not tell of a series. Name another file, or remove it.",
+            Code.NOT_WRITTEN,
+        )
 
 
 def _solved(given: Mapping[int, dict], solve_one, workers: int, scheduler: str | None) -> Iterator[tuple]:

@@ -40,7 +40,10 @@ def rates(rows: pd.DataFrame) -> pd.DataFrame:
     size = rows["n_atoms"]
     groups |= {"up to 20 atoms": rows[size <= 20], "21 to 60": rows[(size > 20) & (size <= 60)]}
     groups |= {"more than 60": rows[size > 60], "confident answers": rows[rows["probability"] >= CONFIDENT]}
-    return pd.DataFrame({name: _rate(part["right"]) for name, part in groups.items() if len(part)}).T
+    table = {name: _rate(part["right"]) for name, part in groups.items() if len(part)}
+    if "framework" in rows:
+        table["all, whatever elements changed places"] = _rate(rows["framework"])
+    return pd.DataFrame(table).T
 
 
 def sureness(rows: pd.DataFrame) -> dict[str, float]:

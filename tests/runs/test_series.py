@@ -127,3 +127,16 @@ def test_a_killed_series_goes_on_where_it_was(tmp_path):
     subprocess.run([sys.executable, "-c", code], check=True)
     assert out.read_text().startswith(kept) and len(pd.read_csv(out)) == 5
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out.csv", "out.json", "patterns.csv"]
+
+
+def test_rows_do_not_go_among_patterns_nor_over_the_json_of_something_else(tmp_path):
+    (tmp_path / "patterns").mkdir()
+    (tmp_path / "patterns" / "a.xy").write_text("no pattern")
+    with pytest.raises(CrystalNetError, match="lies among the patterns"):
+        solve_series(tmp_path / "patterns", tmp_path / "patterns" / "rows.csv", progress=False)
+    (tmp_path / "rows.json").write_text('{"mine": 1}')
+    with pytest.raises(CrystalNetError, match="does not tell of a series"):
+        solve_series(tmp_path / "patterns", tmp_path / "rows.csv", progress=False)
+    assert (tmp_path / "rows.json").read_text() == '{"mine": 1}' and not (tmp_path / "rows.csv").exists()
+    solve_series(tmp_path / "patterns", tmp_path / "ours.csv", progress=False)
+    assert len(solve_series(tmp_path / "patterns", tmp_path / "ours.csv", progress=False)) == 1
