@@ -1,4 +1,4 @@
-"""A refinement on disk: a CIF, its sites, its profile, and a page that says how good it is."""
+"""A refinement on disk: for other programs and for people, with a page that says how good it is."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ UNITS = {"a": "Å", "b": "Å", "c": "Å", "alpha": "°", "beta": "°", "gamma": 
 
 
 def write_refined(refined: Refined, folder: str | Path, name: str = "refinement") -> Path:
-    """refined.cif, sites.csv, profile.csv and refinement.md; the folder is written whole or not at all.
+    """Files for GSAS-II, FullProf and TOPAS, a CIF, sites.csv, profile.csv and refinement.md; the folder is
+    written whole or not at all.
 
     Args:
         folder: must not exist.
@@ -38,7 +39,8 @@ def write_refined(refined: Refined, folder: str | Path, name: str = "refinement"
         with writing(folder):
             folder.parent.mkdir(parents=True, exist_ok=True)
             part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-            (part / "refined.cif").write_text(refined.cif, encoding="utf-8")
+            for end, text in refined.files.items():
+                (part / f"refined{end}").write_text(text, encoding="utf-8")
             refined.sites.to_csv(part / "sites.csv", index=False)
             curves = ("two_theta", "observed", "calculated", "background")
             profile = pd.DataFrame({curve: getattr(refined, curve) for curve in curves})

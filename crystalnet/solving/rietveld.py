@@ -11,9 +11,10 @@ from __future__ import annotations
 import tempfile
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -31,7 +32,15 @@ from crystalnet.patterns.wavelengths import wavelength_of
 RADIATIONS = ("CuKa", "CoKa", "CrKa", "FeKa", "MoKa", "AgKa")  # that rietx knows the lines of
 SAME = 5e-4  # Å, our choice: tables of K-alpha-1 differ by less
 STRONG = 12  # peaks that tell the first width, as rietx's manual has it
-ATOMS = "coordinates", "biso"  # the stages that free them
+CELL = (
+    "scale_bkg",
+    "zero",
+    "cell",
+    "profile_w",
+    "profile",
+    "axial",
+)  # stages of rietx's plan, and our own last
+ATOMS = "coordinates", "biso"
 SHIFT = {True: "instrument.geometry.sample_displacement", False: "instrument.zero_shift"}  # in a laboratory?
 AXIAL = ["instrument.geometry.axial_sl", "instrument.geometry.axial_hl"]
 AXES = "a", "b", "c", "alpha", "beta", "gamma"
@@ -69,7 +78,8 @@ class Refined:
         two_theta, observed, calculated, background: (N,) degrees and counts.
         ticks: (P,) degrees, where reflections are.
         remarks: what to know before it is believed, a sentence each.
-        cif: text of a CIF with what was refined.
+        files: texts for other programs by the ends of their names: .cif with what was refined; .gsas2.cif
+            and .instprm of GSAS-II, .pcr of FullProf, .inp of TOPAS.
         seconds: that it took.
     """
 
@@ -84,9 +94,25 @@ class Refined:
     calculated: np.ndarray
     background: np.ndarray
     ticks: np.ndarray
-    cif: str
+    files: Mapping[str, str]
     seconds: float
     remarks: tuple[str, ...] = field(default=())
+
+
+class _Fit(NamedTuple):
+    """A refinement of rietx, its result, and files of both."""
+
+    refinement: Any
+    result: Any
+    files: dict[str, str]
+
+    @property
+    def structure(self) -> Structure:
+        return Structure.from_str(self.files[".cif"], fmt="cif").get_primitive_structure()
+
+    @property
+    def rwp(self) -> float:
+        return float(self.result.statistics.rwp)
 
 
 def refined(
@@ -129,48 +155,52 @@ def refined(
         path = Path(folder) / "start.cif"
         path.write_text(str(CifWriter(structure, symprec=SYMPREC)), encoding="utf-8")
 
-        def fit(atoms: bool):
+        def fit(stages: Sequence[str]) -> _Fit:
             instrument = _instrument(data, wavelength, k_alpha_2, limits)
             refinement = rx.Refinement(rx.Structure.from_cif(path), instrument)
-            plan = _plan(_is_flat(instrument), atoms)
-            return refinement, refinement.fit(data, plan=plan, two_theta_limits=limits)
+            plan = _plan(_is_flat(instrument), stages)
+            result = refinement.fit(data, plan=plan, two_theta_limits=limits)
+            return _Fit(refinement, result, _files_of(refinement, result, Path(folder)))
 
         remarks: list[str] = []
         try:
-            refinement, result = fit(free_atoms)
-            found, text = _structure_of(refinement, result, folder)
-            if free_atoms and not (result.usable and StructureMatcher().fit(structure, found)):
-                remarks.append("Free coordinates broke the structure: they stay as they were.")
-                refinement, result = fit(False)
-                found, text = _structure_of(refinement, result, folder)
-        except CrystalNetError:
-            raise
+            start = best = fit(("scale_bkg",))
+            for stages in ((*CELL, *ATOMS), CELL) if free_atoms else (CELL,):
+                one = fit(stages)
+                if one.result.usable and StructureMatcher().fit(structure, one.structure):
+                    best = one if one.rwp < start.rwp else start
+                    break
+                what = "Free coordinates" if ATOMS[0] in stages else "A free cell"
+                remarks.append(f"{what} broke the structure: they stay as they were.")
         except Exception as error:  # rietx raises whatever its solvers do
             raise CrystalNetError(
                 f"{pattern.name}: the refinement failed ({str(error)[:200]}). Check wavelength and"
                 " structure.",
                 Code.NOT_REFINED,
             ) from None
+    refinement, result, files = best
     if not result.usable:
         raise CrystalNetError(
             f"{pattern.name}: the refinement does not converge. The structure, or its cell, is too far off.",
             Code.NOT_REFINED,
         )
+    if best is start:
+        remarks.append("Nothing beyond scale and background made the fit better: this is the start.")
     known = {one.path: Quantity(one.value, one.stderr) for one in result.parameters}
     phase, told = refinement.structure.phases[0], result.statistics
     remarks += [f"{one.code} at {one.where}." for one in result.diagnostics if one.level == "warning"]
-    agreement = result.phase_agreement[0].r_bragg if result.phase_agreement else np.nan
-    first = result.stages[0]
+    agreement = result.phase_agreement[0].r_bragg if result.phase_agreement else None
+    agreement = np.nan if agreement is None else agreement
     return Refined(
-        found,
+        best.structure,
         {axis: known.get(f"phases.0.cell.{axis}", _held(getattr(phase.cell, axis))) for axis in AXES},
         _sites(phase, known),
         {"Rp": told.rp, "Rwp": told.rwp, "Rexp": told.rexp, "GoF": told.gof, "R_Bragg": agreement},
-        float(told.rwp * np.sqrt(max(first.cost_final / max(result.stages[-1].cost_final, 1e-30), 1))),
+        start.rwp,
         known.get(SHIFT[_is_flat(refinement.instrument)], Quantity(0.0)),
         *(np.array(part) for part in (result.two_theta, result.y_obs, result.y_calc, result.y_background)),
         np.array(next(iter(result.ticks.values()), [])),
-        text,
+        files,
         round(time.perf_counter() - started, 2),
         tuple(remarks),
     )
@@ -181,20 +211,19 @@ def _is_flat(instrument) -> bool:
     return instrument.geometry.kind == "bragg_brentano"
 
 
-def _plan(flat: bool, atoms: bool):
+def _plan(flat: bool, stages: Sequence[str]):
     """McCusker's order. Of a flat sample the height is freed, of others the zero: both are hardly told apart;
     and the axial divergence, which shifts what LaB6 says of its cell by 170 ppm if it is left out."""
     import rietx as rx
 
-    stages = []
-    for stage in rx.RefinementPlan.mccusker_structural().stages:
-        if stage.name == "zero":
-            stage = replace(stage, turn_on=[SHIFT[flat]])
-        if stage.name in ("scale_bkg", "zero", "cell", "profile_w", "profile", *(ATOMS if atoms else ())):
-            stages.append(stage)
-        if stage.name == "profile" and flat:
-            stages.append(replace(stage, name="axial", turn_on=AXIAL))
-    return replace(rx.RefinementPlan.mccusker_structural(), stages=stages)
+    whole = rx.RefinementPlan.mccusker_structural()
+    kept = []
+    for stage in whole.stages:
+        if stage.name in stages:
+            kept.append(replace(stage, turn_on=[SHIFT[flat]]) if stage.name == "zero" else stage)
+        if stage.name == "profile" and flat and "axial" in stages:
+            kept.append(replace(stage, name="axial", turn_on=AXIAL))
+    return replace(whole, stages=kept)
 
 
 def _instrument(data, wavelength: float, k_alpha_2: bool, limits: tuple[float, float]):
@@ -224,13 +253,29 @@ def _bare(wavelength: float, k_alpha_2: bool):
     return rx.Instrument.debye_scherrer(wavelength)
 
 
-def _structure_of(refinement, result, folder: str) -> tuple[Structure, str]:
+def _files_of(refinement, result, folder: Path) -> dict[str, str]:
+    """What other programs read, as text; without what one of them cannot hold."""
     import rietx as rx
 
-    path = Path(folder) / "refined.cif"
-    rx.write_refinement_cif(result, refinement.structure, refinement.instrument, path)
-    text = path.read_text(encoding="utf-8")
-    return Structure.from_str(text, fmt="cif").get_primitive_structure(), text
+    structure, instrument = refinement.structure, refinement.instrument
+    writers = {
+        ".cif": lambda path: rx.write_refinement_cif(result, structure, instrument, path),
+        ".gsas2.cif": lambda path: rx.write_gsas2_phase_cif(structure, path),
+        ".instprm": lambda path: rx.write_gsas2_instprm(instrument, path),
+        ".pcr": lambda path: rx.write_fullprof_pcr(structure, path),
+        ".inp": lambda path: rx.write_topas_inp(structure, path, instrument=instrument),
+    }
+    texts = {}
+    for end, write in writers.items():
+        path = folder / f"refined{end}"
+        try:
+            write(path)
+        except (ValueError, NotImplementedError):
+            if end == ".cif":
+                raise
+            continue
+        texts[end] = path.read_text(encoding="utf-8", errors="replace")
+    return texts
 
 
 def _held(parameter) -> Quantity:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import rietx as rx
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 
@@ -40,9 +41,20 @@ def test_the_fit_is_better_than_its_start_and_says_how_good(answer):
     assert list(answer.sites["element"].str.replace(r"[\d+-]", "", regex=True)) == ["Ti", "O"]
 
 
-def test_its_cif_can_be_read(answer):
-    again = Structure.from_str(answer.cif, fmt="cif")
+@pytest.mark.parametrize("end", [".cif", ".gsas2.cif"])
+def test_its_cifs_can_be_read(answer, end):
+    again = Structure.from_str(answer.files[end], fmt="cif")
     assert StructureMatcher().fit(again, RUTILE)
+
+
+def test_other_programs_get_the_same_cell(answer, tmp_path):
+    """Read back by rietx's own parsers of these formats."""
+    for end, read in ((".pcr", rx.read_fullprof_pcr), (".inp", rx.read_topas_inp)):
+        path = tmp_path / f"refined{end}"
+        path.write_text(answer.files[end], encoding="utf-8")
+        assert len(read(path).phases) == 1
+        assert f"{answer.cell['a'].value:.4f}"[:6] in answer.files[end]
+    assert "Lam" in answer.files[".instprm"]
 
 
 def test_without_a_wavelength_it_is_asked_for():
