@@ -92,6 +92,23 @@ class FilmParams(Group):
     sigma: Literal["signed", "positive"] = Field(
         "signed", description="the bare output of its encoder as in the paper, or through a softplus", **PAPER
     )
+    reads: Literal["patterns", "profiles"] = Field(
+        "patterns", description="the paper's bins of two_theta, or peaks on a log d axis", **PAPER
+    )
+    elements: Literal["fractions", "properties"] = Field(
+        "fractions", description="atomic fractions alone, or what the elements are like as well", **PAPER
+    )
+    encoders: Literal["dense", "windows"] = Field(
+        "dense",
+        description="of pattern and composition: the paper's, or those of the spectral network",
+        **PAPER,
+    )
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="share of hidden values that encoders of windows leave out", **PAPER
+    )
+    regresses: Literal["density", "amplitude"] = Field(
+        "density", description="the regressor gives the density, or its square root", **PAPER
+    )
 
 
 class SpectralParams(Group):

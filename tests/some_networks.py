@@ -15,8 +15,10 @@ from crystalnet.physics.density import promolecule_cmeds
 
 SMALL = {
     "film": {"field": "film", "width": 16, "growth": 2, "n_frequencies": 8, "n_blocks": 1},
+    "free film": {"field": "film", "width": 16, "n_frequencies": 8, "n_blocks": 1, "frequencies": "periodic",
+                  "reads": "profiles", "elements": "properties", "encoders": "windows"},
     "spectral": {"field": "spectral", "width": 8, "hidden": 16, "n_components": 6, "radius": 3},
-}
+}  # fmt: skip
 KINDS = tuple(SMALL)
 SALTS = [("Li", "F", 4.03), ("K", "Cl", 6.29), ("Ca", "O", 4.81), ("Na", "Br", 5.97), ("Ti", "C", 4.33),
          ("Mg", "S", 5.20), ("Cs", "F", 6.01), ("Rb", "I", 7.34)]  # fmt: skip

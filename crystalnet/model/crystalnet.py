@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import torch
 
+from crystalnet.data.store import Store
+from crystalnet.model.compositions import CompositionFeatures
 from crystalnet.model.encoders import CompositionEncoder, Latent, PatternEncoder, Variational
 from crystalnet.model.fields import Fusion, PositionEncoder, Regressor
-from crystalnet.model.network import DensityNetwork
+from crystalnet.model.network import LENGTHS, DensityNetwork
+from crystalnet.model.spectral_encoders import CompositionTrunk, Gaussian, PatternTrunk
 
 # points that go through the network together: on a CPU their activations stay in cache, elsewhere they fill
 # the device
@@ -18,11 +21,18 @@ class CrystalNet(DensityNetwork):
 
     Args:
         width: embedding size; every other layer scales with it (paper: 512).
-        growth: channels that each convolution of the pattern encoder adds (8).
-        n_bins: length of the pattern (1024).
+        growth: channels that each convolution of a dense pattern encoder adds (8).
+        n_bins: length of what it reads, by default that of the view (1024).
         n_frequencies, frequency_scale, frequencies: see `PositionEncoder` (128, 3.0, 'random').
         n_blocks: blocks of the regressor (3).
-        sigma: 'signed', the bare output of its encoder as in the paper, or 'positive' through a softplus.
+        sigma: 'signed', the bare output of a dense encoder as in the paper, or 'positive' through a softplus.
+        reads: the paper's 'patterns', or 'profiles' on the log d axis.
+        elements: atomic 'fractions' alone as in the paper, or 'properties' beside them.
+        encoders: 'dense', the paper's, one for mu and one for sigma; or 'windows', those of the spectral
+            network, which cost a third.
+        dropout: share of hidden values that encoders of windows leave out in training (0).
+        regresses: the 'density' as in the paper, or its square root, the 'amplitude', whose square is never
+            negative.
         use_composition: False leaves the composition encoder out ('no formula' of Table 2).
         seed: of the weights and the random frequencies; the same seed gives the same network.
 
@@ -38,30 +48,51 @@ class CrystalNet(DensityNetwork):
         *,
         width: int = 512,
         growth: int = 8,
-        n_bins: int = 1024,
+        n_bins: int | None = None,
         n_frequencies: int = 128,
         frequency_scale: float = 3.0,
         frequencies: str = "random",
         n_blocks: int = 3,
         sigma: str = "signed",
+        reads: str = "patterns",
+        elements: str = "fractions",
+        encoders: str = "dense",
+        dropout: float = 0.0,
+        regresses: str = "density",
         use_composition: bool = True,
         seed: int = 0,
     ):
         super().__init__()
+        n_bins = n_bins or LENGTHS[reads]
         self.settings = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         with torch.random.fork_rng(devices=[]):  # weights come from the seed; the caller's state stays
             torch.manual_seed(seed)
-            positive = sigma == "positive"
-            self.xrd_encoder = Variational(lambda: PatternEncoder(n_bins, width, growth), positive)
-            self.formula_encoder = (
-                Variational(lambda: CompositionEncoder(width), positive) if use_composition else None
+            dense, positive = encoders == "dense", sigma == "positive"
+            self.xrd_encoder = (
+                Variational(lambda: PatternEncoder(n_bins, width, growth), positive)
+                if dense
+                else Gaussian(PatternTrunk(n_bins, 4 * width, 2 * width, dropout), width)
             )
-            self.n_bins = n_bins
+            self.formula_encoder = None
+            if use_composition:
+                self.formula_encoder = (
+                    Variational(lambda: CompositionEncoder(width, elements), positive)
+                    if dense
+                    else Gaussian(CompositionTrunk(elements, 2 * width, dropout), width)
+                )
+            self.reads, self.n_bins, self.regresses = reads, n_bins, regresses
             self.n_latent = 2 * width if use_composition else width
             self.gamma = Fusion(self.n_latent, width)
             self.beta = Fusion(self.n_latent, width)
             self.position_encoder = PositionEncoder(width, n_frequencies, frequency_scale, frequencies, seed)
             self.regressor = Regressor(width, n_blocks)
+
+    def prepare(self, store: Store) -> None:
+        """The scale of what is known of elements, from the training crystals alone."""
+        compositions = torch.from_numpy(store.compositions[store.indices("train")])
+        for part in self.modules():
+            if isinstance(part, CompositionFeatures):
+                part.fit(compositions)
 
     def encode(self, pattern: torch.Tensor, composition: torch.Tensor) -> list[Latent]:
         """Latent distributions of pattern (B, n_bins) and composition (B, 118), one (B, width) each."""
@@ -73,7 +104,8 @@ class CrystalNet(DensityNetwork):
     def decode(self, z: torch.Tensor, query_coords: torch.Tensor) -> torch.Tensor:
         """Density of codes z (B, n_latent) at fractional coordinates (B, N, 3), or (N, 3) shared by all.
 
-        FiLM runs once a crystal (eq. 4: P = gamma p + beta), not once a point.
+        FiLM runs once a crystal (eq. 4: P = gamma p + beta), not once a point. In training a negative
+        amplitude counts as a negative density, so that the loss lifts it.
 
         Returns:
             (B, N), e/Å^3.
@@ -82,7 +114,7 @@ class CrystalNet(DensityNetwork):
         position = self.position_encoder(query_coords.flatten(0, -2))
         position = position.view(*query_coords.shape[:-1], -1)  # (B, N, width) or (N, width)
         conditioned = gamma * position + beta  # (B, N, width)
-        return self.regressor(conditioned.flatten(0, 1)).view(conditioned.shape[:2])
+        return self._density(self.regressor(conditioned.flatten(0, 1))).view(conditioned.shape[:2])
 
     @torch.inference_mode()
     def density(self, z: torch.Tensor, n: int = 50) -> torch.Tensor:
@@ -95,6 +127,12 @@ class CrystalNet(DensityNetwork):
         chunks = []
         for part in coords.split(POINTS_ON_CPU if z.device.type == "cpu" else POINTS_ELSEWHERE):
             position = self.position_encoder(part)  # once for all codes
-            chunks.append(torch.stack([self.regressor(gamma * position + beta) for gamma, beta in films]))
+            answers = [self.regressor(gamma * position + beta) for gamma, beta in films]
+            chunks.append(self._density(torch.stack(answers)))
         self.train(was_training)
         return torch.cat(chunks, -1).view(len(z), n, n, n).float()
+
+    def _density(self, answer: torch.Tensor) -> torch.Tensor:
+        if self.regresses == "density":
+            return answer
+        return answer * (answer.abs() if self.training else answer.clamp_min(0))

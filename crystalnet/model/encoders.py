@@ -18,6 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from crystalnet.model.compositions import CompositionFeatures
 from crystalnet.model.normalisation import BatchNorm
 
 N_ELEMENTS = 118
@@ -105,14 +106,19 @@ def _convolution(channels: int, out_channels: int, kernel: int, length: int) -> 
 class CompositionEncoder(nn.Sequential):
     """Atomic fractions to an embedding, (B, 118) -> (B, width), by three linear layers.
 
-    Element Z sits at index Z of 119 inputs, index 0 unused, as in the released network: this keeps its
-    parameter count.
+    Of fractions alone, element Z sits at index Z of 119 inputs, index 0 unused, as in the released network:
+    this keeps its parameter count. With `elements='properties'` see `CompositionFeatures`.
     """
 
-    def __init__(self, width: int = 512):
+    def __init__(self, width: int = 512, elements: str = "fractions"):
+        if elements == "fractions":
+            features, n_in = nn.ConstantPad1d((1, 0), 0.0), N_ELEMENTS + 1
+        else:
+            features = CompositionFeatures(elements)
+            n_in = features.n_out
         super().__init__(
-            nn.ConstantPad1d((1, 0), 0.0),
-            *linear_block(N_ELEMENTS + 1, width),
+            features,
+            *linear_block(n_in, width),
             *linear_block(width, width),
             *linear_block(width, width, relu=False),
         )

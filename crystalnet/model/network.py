@@ -12,8 +12,11 @@ from crystalnet.data.store import Store
 from crystalnet.errors import Code, CrystalNetError
 from crystalnet.model.confidence import Confidence, agreement
 from crystalnet.model.encoders import N_ELEMENTS, Latent
+from crystalnet.physics.diffraction import N_BINS
+from crystalnet.physics.profiles import N_LOG_BINS
 
 NORMALISED = 1e-3  # our choice: how far the highest bin, or the sum of fractions, may be from 1
+LENGTHS = {"patterns": N_BINS, "profiles": N_LOG_BINS}  # of the views of a powder pattern
 COARSE = 25  # points an axis on which samples are compared, half the paper's grid
 
 Input = torch.Tensor | np.ndarray | Sequence[float]  # a crystal's, or rows of several

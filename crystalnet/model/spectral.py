@@ -14,13 +14,9 @@ from torch import nn
 
 from crystalnet.data.store import Store
 from crystalnet.model.encoders import Latent
-from crystalnet.model.network import DensityNetwork
+from crystalnet.model.network import LENGTHS, DensityNetwork
 from crystalnet.model.spectral_encoders import CompositionTrunk, Gaussian, PatternTrunk
 from crystalnet.model.spectral_field import SpectralField
-from crystalnet.physics.diffraction import N_BINS
-from crystalnet.physics.profiles import N_LOG_BINS
-
-LENGTHS = {"patterns": N_BINS, "profiles": N_LOG_BINS}
 
 
 class SpectralNet(DensityNetwork):

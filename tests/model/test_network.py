@@ -83,7 +83,7 @@ def test_film_vectors_are_never_negative():
 def test_a_network_is_built_from_its_settings(kind):
     network = small(kind, use_composition=False, seed=3)
     again = networks.build(network.settings)
-    assert type(again) is networks.FIELDS[kind] and again.settings == network.settings
+    assert type(again) is networks.FIELDS[SMALL[kind]["field"]] and again.settings == network.settings
     assert all(torch.equal(again.state_dict()[k], v) for k, v in network.state_dict().items())
 
 
@@ -149,6 +149,40 @@ def test_points_may_be_shared(training):
     network = small("film").double().train(training)
     z, coords = torch.randn(4, 32, dtype=torch.float64), torch.rand(25, 3, dtype=torch.float64)
     torch.testing.assert_close(network.decode(z, coords), network.decode(z, coords.expand(4, -1, -1)))
+
+
+def test_amplitudes_square_to_densities_that_are_never_negative():
+    """In training a negative amplitude is a negative density; in answers there is none."""
+    amplitude, plain = (used(small("film", regresses=what)) for what in ("amplitude", "density"))
+    plain.load_state_dict(amplitude.state_dict())
+    z, coords = torch.randn(5, 32, generator=_generator(0)), torch.rand(40, 3, generator=_generator(1))
+    with torch.no_grad():
+        s = plain.decode(z, coords) - plain.decode(z, coords).median()
+        plain.regressor.head.bias -= plain.decode(z, coords).median()
+        amplitude.load_state_dict(plain.state_dict())
+        rho = amplitude.decode(z, coords)
+        assert (s < 0).any() and (rho[s < 0] == 0).all()
+        torch.testing.assert_close(rho, s.clamp_min(0).square(), rtol=1e-3, atol=1e-5)
+        s, rho = plain.density(z, 5), amplitude.density(z, 5)
+        torch.testing.assert_close(rho, s.clamp_min(0).square(), rtol=1e-3, atol=1e-5)
+        s, signed = plain.train().decode(z, coords), amplitude.train().decode(z, coords)
+        torch.testing.assert_close(signed, s * s.abs())
+
+
+@pytest.mark.parametrize("encoders", ["dense", "windows"])
+@pytest.mark.parametrize(("reads", "n_bins"), [("profiles", 768), ("patterns", 1024)])
+def test_either_view_of_a_pattern_can_be_read(encoders, reads, n_bins):
+    network = used(small("film", encoders=encoders, reads=reads))
+    assert (network.reads, network.n_bins) == (reads, n_bins)
+    assert network.answer(*(x[0] for x in inputs(network, 1)), 5).shape == (5, 5, 5)
+
+
+@pytest.mark.parametrize("encoders", ["dense", "windows"])
+def test_properties_of_elements_are_scaled_by_the_training_crystals(encoders):
+    network = small("film", encoders=encoders, elements="properties")
+    (name,) = (n for n in network.state_dict() if n.endswith("mu.0.spread") or n.endswith("trunk.0.spread"))
+    before = network.state_dict()[name].clone()
+    assert (before == 1).all() and (used(network).state_dict()[name] != before).any()
 
 
 # ------------------------------------------------------------------ positions
