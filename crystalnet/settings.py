@@ -103,8 +103,13 @@ class FilmParams(Group):
         description="of pattern and composition: the paper's, or those of the spectral network",
         **PAPER,
     )
-    dropout: float = Field(
-        0.0, ge=0, lt=1, description="share of hidden values that encoders of windows leave out", **PAPER
+    code: int | None = Field(
+        None, ge=1, description="components of each encoder's code; null: the width", **PAPER
+    )
+    hidden: int = Field(1024, ge=2, description="size of the layers in encoders of windows")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of hidden values that these leave out")
+    shortcut: bool = Field(
+        False, description="the regressor's last layer sees the conditioned position as well", **PAPER
     )
     regresses: Literal["density", "amplitude"] = Field(
         "density", description="the regressor gives the density, or its square root", **PAPER
@@ -140,6 +145,9 @@ class TrainingParams(Group):
     epochs: int = Field(1500, ge=1, description="passes over the training crystals", **PAPER)
     begins_with: str | None = Field(
         None, description="a network of the package that is trained on; by default a fresh one is"
+    )
+    encoders_from: str | None = Field(
+        None, description="a spectral network of the package whose encoders are taken and not trained"
     )
     batch_size: int = Field(128, ge=2, description="crystals a step", **PAPER)
     strata: int = Field(10, ge=1, description="strata^3 points a crystal and step", **PAPER)

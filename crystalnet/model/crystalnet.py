@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 
 from crystalnet.data.store import Store
+from crystalnet.errors import Code, CrystalNetError
 from crystalnet.model.compositions import CompositionFeatures
 from crystalnet.model.encoders import CompositionEncoder, Latent, PatternEncoder, Variational
 from crystalnet.model.fields import Fusion, PositionEncoder, Regressor
 from crystalnet.model.network import LENGTHS, DensityNetwork
+from crystalnet.model.spectral import SpectralNet
 from crystalnet.model.spectral_encoders import CompositionTrunk, Gaussian, PatternTrunk
 
 # points that go through the network together: on a CPU their activations stay in cache, elsewhere they fill
@@ -30,7 +32,9 @@ class CrystalNet(DensityNetwork):
         elements: atomic 'fractions' alone as in the paper, or 'properties' beside them.
         encoders: 'dense', the paper's, one for mu and one for sigma; or 'windows', those of the spectral
             network, which cost a third.
-        dropout: share of hidden values that encoders of windows leave out in training (0).
+        code: components of each encoder's code, by default the width.
+        hidden, dropout: of encoders of windows, see `SpectralNet`.
+        shortcut: the regressor's last layer sees the conditioned position as well (not in the paper).
         regresses: the 'density' as in the paper, or its square root, the 'amplitude', whose square is never
             negative.
         use_composition: False leaves the composition encoder out ('no formula' of Table 2).
@@ -57,35 +61,38 @@ class CrystalNet(DensityNetwork):
         reads: str = "patterns",
         elements: str = "fractions",
         encoders: str = "dense",
+        code: int | None = None,
+        hidden: int = 1024,
         dropout: float = 0.0,
+        shortcut: bool = False,
         regresses: str = "density",
         use_composition: bool = True,
         seed: int = 0,
     ):
         super().__init__()
-        n_bins = n_bins or LENGTHS[reads]
+        n_bins, code = n_bins or LENGTHS[reads], code or width
         self.settings = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         with torch.random.fork_rng(devices=[]):  # weights come from the seed; the caller's state stays
             torch.manual_seed(seed)
             dense, positive = encoders == "dense", sigma == "positive"
             self.xrd_encoder = (
-                Variational(lambda: PatternEncoder(n_bins, width, growth), positive)
+                Variational(lambda: PatternEncoder(n_bins, code, growth), positive)
                 if dense
-                else Gaussian(PatternTrunk(n_bins, 4 * width, 2 * width, dropout), width)
+                else Gaussian(PatternTrunk(n_bins, hidden, 2 * code, dropout), code)
             )
             self.formula_encoder = None
             if use_composition:
                 self.formula_encoder = (
-                    Variational(lambda: CompositionEncoder(width, elements), positive)
+                    Variational(lambda: CompositionEncoder(code, elements), positive)
                     if dense
-                    else Gaussian(CompositionTrunk(elements, 2 * width, dropout), width)
+                    else Gaussian(CompositionTrunk(elements, 2 * code, dropout), code)
                 )
             self.reads, self.n_bins, self.regresses = reads, n_bins, regresses
-            self.n_latent = 2 * width if use_composition else width
+            self.n_latent = 2 * code if use_composition else code
             self.gamma = Fusion(self.n_latent, width)
             self.beta = Fusion(self.n_latent, width)
             self.position_encoder = PositionEncoder(width, n_frequencies, frequency_scale, frequencies, seed)
-            self.regressor = Regressor(width, n_blocks)
+            self.regressor = Regressor(width, n_blocks, shortcut)
 
     def prepare(self, store: Store) -> None:
         """The scale of what is known of elements, from the training crystals alone."""
@@ -94,8 +101,27 @@ class CrystalNet(DensityNetwork):
             if isinstance(part, CompositionFeatures):
                 part.fit(compositions)
 
+    def take_encoders(self, network: DensityNetwork) -> None:
+        if not isinstance(network, SpectralNet) or self._unlike(network):
+            raise CrystalNetError(
+                "training.encoders_from does not go with model. Name a spectral network there; set"
+                " model.encoders to 'windows', model.code to its width, and hidden, reads and elements to its"
+                " own.",
+                Code.BAD_SETTING,
+            )
+        self.xrd_encoder, self.formula_encoder = network.pattern_encoder, network.composition_encoder
+        for encoder in filter(None, (self.xrd_encoder, self.formula_encoder)):
+            encoder.requires_grad_(False)
+
+    def _unlike(self, network: SpectralNet) -> bool:
+        """Whether a spectral network's encoders are others than these settings make."""
+        names = ("reads", "elements", "hidden", "use_composition")
+        mine, theirs = self.settings, network.settings
+        same = all(mine[name] == theirs[name] for name in names) and mine["code"] == theirs["width"]
+        return mine["encoders"] != "windows" or not same
+
     def encode(self, pattern: torch.Tensor, composition: torch.Tensor) -> list[Latent]:
-        """Latent distributions of pattern (B, n_bins) and composition (B, 118), one (B, width) each."""
+        """Latent distributions of pattern (B, n_bins) and composition (B, 118), one (B, code) each."""
         latents = [self.xrd_encoder(pattern)]
         if self.formula_encoder is not None:
             latents.append(self.formula_encoder(composition))

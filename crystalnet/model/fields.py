@@ -76,11 +76,13 @@ def _shortest_integer_vectors(n: int) -> torch.Tensor:
 class Regressor(nn.Module):
     """Conditioned position to density, (P, width) -> (P,) e/Å^3; not clamped.
 
-    Four layers, then `n_blocks` blocks that see the conditioned position again.
+    Four layers, then `n_blocks` blocks that see the conditioned position again, as the last layer does with a
+    `shortcut`.
     """
 
-    def __init__(self, width: int = 512, n_blocks: int = 3):
+    def __init__(self, width: int = 512, n_blocks: int = 3, shortcut: bool = False):
         super().__init__()
+        self.shortcut = shortcut
         self.stem = nn.Sequential(*[layer for _ in range(4) for layer in linear_block(width, width)])
         self.blocks = nn.ModuleList(
             nn.Sequential(
@@ -89,10 +91,12 @@ class Regressor(nn.Module):
             )
             for _ in range(n_blocks)
         )
-        self.head = nn.Linear(width, 1)
+        self.head = nn.Linear(2 * width if shortcut else width, 1)
 
     def forward(self, conditioned: torch.Tensor) -> torch.Tensor:
         x = self.stem(conditioned)
         for block in self.blocks:
             x = block(torch.cat([x, conditioned], -1))
+        if self.shortcut:
+            x = torch.cat([x, conditioned], -1)
         return self.head(x).squeeze(-1)

@@ -59,6 +59,18 @@ class DensityNetwork(nn.Module):
     def prepare(self, store: Store) -> None:
         """Take from the training crystals what no gradient learns; nothing, unless a subclass does."""
 
+    def take_encoders(self, network: DensityNetwork) -> None:
+        """Another network's encoders in the place of its own; training leaves them as they are.
+
+        Raises:
+            CrystalNetError: this kind of network takes none, or those are not of its size.
+        """
+        raise CrystalNetError(
+            "training.encoders_from is for the paper's field alone. Set model.field to 'film', or leave it"
+            " out.",
+            Code.BAD_SETTING,
+        )
+
     def tabulate(self, n: int | None) -> None:
         """Keep what makes `decode` fast at the points of an n^3 grid, while training; None forgets it."""
 

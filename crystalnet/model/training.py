@@ -115,7 +115,7 @@ def _train(fabric, task: _Task) -> list[dict]:
     )
 
     # the network and its optimiser, as new or as they were left
-    if not ((folder / LAST).exists() or settings.begins_with):
+    if not ((folder / LAST).exists() or settings.begins_with or settings.encoders_from):
         model.prepare(store)  # before the network moves to its device: the data are on the CPU
     if settings.compiled:
         model.compile()

@@ -58,7 +58,8 @@ class Trainings(DataSets):
         crystals: its scores are honest where the split is the same.
 
         Raises:
-            CrystalNetError: no such network to begin with, or one of another kind or size.
+            CrystalNetError: no such network to begin with or to take encoders from, or one of another kind
+                or size.
         """
         if variant:
             return self.varied(variant).trained(system, level)
@@ -78,6 +79,9 @@ class Trainings(DataSets):
         if settings.begins_with:
             begun = self.begun(level or "baseline")
             model, key["begun"] = begun.model, begun.weights
+        if name := settings.encoders_from:
+            model.take_encoders(library.load(name))  # also where training resumes: no gradient for these
+            key["encoders"] = sha256(library.path_of(name).read_bytes()).hexdigest()
         kind = "training" if level is None else f"ablation-{level}"
         folder = self.place(kind, system, key)
         history_path = folder / "history.csv"

@@ -62,3 +62,34 @@ def test_a_network_of_another_size_is_refused(before):
     (library.FOLDER / "mine.safetensors").unlink()
     with pytest.raises(CrystalNetError, match="no trained network 'mine'"):
         run.trained("cubic")
+
+
+def taking(run, **model):
+    model = {"field": "film", "encoders": "windows", "reads": "profiles", "elements": "properties"} | model
+    groups = {"model": model, "training": {"encoders_from": "mine", "epochs": 1, "loss": "density"}}
+    return Run(Params.load("smoke_spectral", **groups), run.folder, progress=False)
+
+
+def test_encoders_of_a_spectral_network_stay_as_they_are(before):
+    theirs = library.load("mine")
+    size = {"width": 16, "n_frequencies": 8, "n_blocks": 0, "hidden": theirs.settings["hidden"]}
+    run = taking(before, code=theirs.settings["width"], **size)
+    trained = run.trained("cubic")
+    pairs = (
+        (trained.model.xrd_encoder, theirs.pattern_encoder),
+        (trained.model.formula_encoder, theirs.composition_encoder),
+    )
+    for mine, others in pairs:
+        kept = others.state_dict()
+        assert all(torch.equal(kept[name], tensor) for name, tensor in mine.state_dict().items())
+    fresh = run.network().position_encoder.state_dict()
+    moved = trained.model.position_encoder.state_dict()
+    assert not torch.equal(fresh["layers.0.weight"], moved["layers.0.weight"])
+    assert trained.manifest["encoders"]
+    longer = theirs.settings["width"] + 1
+    for other in (taking(before, code=longer, **size), taking(before, encoders="dense")):
+        with pytest.raises(CrystalNetError, match="encoders_from does not go with model"):
+            other.trained("cubic")
+    spectral = before.params.training.model_dump() | {"encoders_from": "mine"}
+    with pytest.raises(CrystalNetError, match="for the paper's field alone"):
+        Run(Params.load("smoke_spectral", training=spectral), before.folder, progress=False).trained("cubic")
