@@ -10,6 +10,7 @@ from crystalnet.model.compositions import CompositionFeatures
 from crystalnet.model.encoders import CompositionEncoder, Latent, PatternEncoder, Variational
 from crystalnet.model.fields import Fusion, PositionEncoder, Regressor
 from crystalnet.model.network import LENGTHS, DensityNetwork
+from crystalnet.model.normalisation import folded
 from crystalnet.model.spectral import SpectralNet
 from crystalnet.model.spectral_encoders import CompositionTrunk, Gaussian, PatternTrunk
 
@@ -149,11 +150,12 @@ class CrystalNet(DensityNetwork):
         self.eval()
         axis = torch.arange(n, device=z.device, dtype=self.position_encoder.frequencies.dtype) / n
         coords = torch.cartesian_prod(axis, axis, axis)
+        regressor = folded(self.regressor)
         films = list(zip(self.gamma(z), self.beta(z), strict=True))
         chunks = []
         for part in coords.split(POINTS_ON_CPU if z.device.type == "cpu" else POINTS_ELSEWHERE):
             position = self.position_encoder(part)  # once for all codes
-            answers = [self.regressor(gamma * position + beta) for gamma, beta in films]
+            answers = [regressor(gamma * position + beta) for gamma, beta in films]
             chunks.append(self._density(torch.stack(answers)))
         self.train(was_training)
         return torch.cat(chunks, -1).view(len(z), n, n, n).float()

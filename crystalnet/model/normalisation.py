@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
+
 import torch
 from torch import distributed, nn
+from torch.nn.utils.fusion import fuse_linear_bn_eval
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -30,6 +34,17 @@ class BatchNorm(nn.BatchNorm1d):
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * (n / (n - 1)), self.momentum)
         return (centred * (variance + self.eps).rsqrt() * self.weight + self.bias).to(x.dtype)
+
+
+def folded(module: nn.Module) -> nn.Module:
+    """A copy that answers alike in half the time, and cannot be trained: each BatchNorm becomes part of the
+    linear layer before it."""
+    copied = copy.deepcopy(module).eval()
+    for layers in [part for part in copied.modules() if isinstance(part, nn.Sequential)]:
+        for i, (layer, after) in enumerate(itertools.pairwise(list(layers))):
+            if isinstance(layer, nn.Linear) and isinstance(after, BatchNorm):
+                layers[i], layers[i + 1] = fuse_linear_bn_eval(layer, after), nn.Identity()
+    return copied
 
 
 def _n_processes() -> int:

@@ -110,13 +110,21 @@ class Record:
         return {name: vars(self)[name] for name in TABLES if vars(self)[name] is not None}
 
     @property
+    def field(self) -> str:
+        """The kind of its network, 'film' or 'spectral'."""
+        return self.manifest["history.csv"]["model"].get("field", "film")
+
+    @property
     def network(self) -> str:
-        """The name that the library keeps its network under: 'cubic', 'cubic-spectral' or -laboratory."""
+        """The name that the library keeps its network under: 'cubic', 'cubic-spectral' or -laboratory;
+        'cubic-strict' where the paper's network reads what the paper's does."""
         made_by = self.manifest["history.csv"]
         if made_by.get("training", {}).get("degraded"):
             return f"{self.system}-laboratory"
-        field = made_by["model"].get("field", "film")
-        return self.system if field == "film" else f"{self.system}-{field}"
+        if self.field == "spectral":
+            return f"{self.system}-spectral"
+        strict = made_by["model"].get("reads", "patterns") == "patterns"
+        return f"{self.system}-strict" if strict else self.system
 
     def provenance(self) -> str:
         """One line under a table: data, split, density, training, protocol sizes, settings, code."""

@@ -81,7 +81,7 @@ class Trainings(DataSets):
             model, key["begun"] = begun.model, begun.weights
         if name := settings.encoders_from:
             model.take_encoders(library.load(name))  # also where training resumes: no gradient for these
-            key["encoders"] = sha256(library.path_of(name).read_bytes()).hexdigest()
+            key["encoders"] = file_digest(library.path_of(name))
         kind = "training" if level is None else f"ablation-{level}"
         folder = self.place(kind, system, key)
         history_path = folder / "history.csv"
