@@ -99,13 +99,9 @@ class FilmParams(Group):
         "fractions", description="atomic fractions alone, or what the elements are like as well", **PAPER
     )
     encoders: Literal["dense", "windows"] = Field(
-        "dense",
-        description="of pattern and composition: the paper's, or those of the spectral network",
-        **PAPER,
+        "dense", description="the paper's, or those of the spectral network", **PAPER
     )
-    code: int | None = Field(
-        None, ge=1, description="components of each encoder's code; null: the width", **PAPER
-    )
+    code: int | None = Field(None, ge=1, description="components of each code; null: the width", **PAPER)
     hidden: int = Field(1024, ge=2, description="size of the layers in encoders of windows")
     dropout: float = Field(0.0, ge=0, lt=1, description="share of hidden values that these leave out")
     shortcut: bool = Field(
@@ -146,9 +142,7 @@ class TrainingParams(Group):
     begins_with: str | None = Field(
         None, description="a network of the package that is trained on; by default a fresh one is"
     )
-    encoders_from: str | None = Field(
-        None, description="a spectral network of the package whose encoders are taken and not trained"
-    )
+    encoders_from: str | None = Field(None, description="a spectral network whose encoders are taken")
     batch_size: int = Field(128, ge=2, description="crystals a step", **PAPER)
     strata: int = Field(10, ge=1, description="strata^3 points a crystal and step", **PAPER)
     points: Literal["own", "shared"] = Field(
