@@ -48,6 +48,8 @@ class CrystalNet(DensityNetwork):
     (torch.Size([2, 5]), torch.Size([2, 8, 8, 8]))
     """
 
+    coarse = ("xrd_encoder", "formula_encoder", "gamma", "beta")
+
     def __init__(
         self,
         *,
