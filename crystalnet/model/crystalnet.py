@@ -73,8 +73,9 @@ class CrystalNet(DensityNetwork):
         seed: int = 0,
     ):
         super().__init__()
-        n_bins, code = n_bins or LENGTHS[reads], code or width
+        n_bins = n_bins or LENGTHS[reads]
         self.settings = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
+        code = code or width
         with torch.random.fork_rng(devices=[]):  # weights come from the seed; the caller's state stays
             torch.manual_seed(seed)
             dense, positive = encoders == "dense", sigma == "positive"
@@ -120,7 +121,8 @@ class CrystalNet(DensityNetwork):
         """Whether a spectral network's encoders are others than these settings make."""
         names = ("reads", "elements", "hidden", "use_composition")
         mine, theirs = self.settings, network.settings
-        same = all(mine[name] == theirs[name] for name in names) and mine["code"] == theirs["width"]
+        same = all(mine[name] == theirs[name] for name in names)
+        same = same and theirs["width"] == (mine["code"] or mine["width"])
         return mine["encoders"] != "windows" or not same
 
     def encode(self, pattern: torch.Tensor, composition: torch.Tensor) -> list[Latent]:

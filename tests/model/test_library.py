@@ -54,7 +54,7 @@ def inputs() -> tuple[torch.Tensor, torch.Tensor]:
 # ------------------------------------------------------------------ round trip
 
 
-def test_answers_survive_the_rounding_to_float16(folder):
+def test_answers_survive_the_rounding(folder):
     """They are those of the network with NumPy's rounding of its parameters, near those without it."""
     network = trained()
     path = library.write("cubic", network, "# Card")
@@ -62,10 +62,16 @@ def test_answers_survive_the_rounding_to_float16(folder):
     assert path == folder / "cubic.safetensors"
     exact, answer = (n.answer(*inputs(), n=10) for n in (network, read))
     with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.copy_(torch.from_numpy(parameter.numpy().astype(np.float16)))
+        for name, parameter in network.named_parameters():
+            values = parameter.numpy()
+            if values.ndim == 2 and not name.startswith(("position_encoder", "regressor")):
+                step = np.abs(values).max(1, keepdims=True) / 127
+                values = np.rint(values / step).astype(np.int8) * step
+            else:
+                values = values.astype(np.float16)
+            parameter.copy_(torch.from_numpy(values))
     assert all(p.dtype == torch.float32 for p in read.parameters())
-    assert torch.equal(answer, network.answer(*inputs(), n=10))
+    torch.testing.assert_close(answer, network.answer(*inputs(), n=10), rtol=1e-4, atol=1e-5)
     assert 0 < (answer - exact).square().mean().sqrt() < 0.02 * exact.std()
 
 
