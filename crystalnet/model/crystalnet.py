@@ -48,8 +48,6 @@ class CrystalNet(DensityNetwork):
     (torch.Size([2, 5]), torch.Size([2, 8, 8, 8]))
     """
 
-    coarse = ("xrd_encoder", "formula_encoder", "gamma", "beta")
-
     def __init__(
         self,
         *,
@@ -79,6 +77,7 @@ class CrystalNet(DensityNetwork):
         with torch.random.fork_rng(devices=[]):  # weights come from the seed; the caller's state stays
             torch.manual_seed(seed)
             dense, positive = encoders == "dense", sigma == "positive"
+            self.coarse = () if dense else ("xrd_encoder", "formula_encoder")  # as the spectral network's
             self.xrd_encoder = (
                 Variational(lambda: PatternEncoder(n_bins, code, growth), positive)
                 if dense

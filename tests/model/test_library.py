@@ -54,7 +54,7 @@ def inputs() -> tuple[torch.Tensor, torch.Tensor]:
 # ------------------------------------------------------------------ round trip
 
 
-def test_answers_survive_the_rounding(folder):
+def test_answers_survive_the_rounding_to_float16(folder):
     """They are those of the network with NumPy's rounding of its parameters, near those without it."""
     network = trained()
     path = library.write("cubic", network, "# Card")
@@ -62,16 +62,10 @@ def test_answers_survive_the_rounding(folder):
     assert path == folder / "cubic.safetensors"
     exact, answer = (n.answer(*inputs(), n=10) for n in (network, read))
     with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            values = parameter.numpy()
-            if values.ndim == 2 and not name.startswith(("position_encoder", "regressor")):
-                step = np.abs(values).max(1, keepdims=True) / 127
-                values = np.rint(values / step).astype(np.int8) * step
-            else:
-                values = values.astype(np.float16)
-            parameter.copy_(torch.from_numpy(values))
+        for parameter in network.parameters():
+            parameter.copy_(torch.from_numpy(parameter.numpy().astype(np.float16)))
     assert all(p.dtype == torch.float32 for p in read.parameters())
-    torch.testing.assert_close(answer, network.answer(*inputs(), n=10), rtol=1e-4, atol=1e-5)
+    assert torch.equal(answer, network.answer(*inputs(), n=10))
     assert 0 < (answer - exact).square().mean().sqrt() < 0.02 * exact.std()
 
 
@@ -114,7 +108,7 @@ def test_the_file_has_half_the_size(folder, tmp_path):
     network = trained(width=64)
     path = library.write("cubic", network, "# Card")
     save_weights(tmp_path / "whole.safetensors", network)
-    assert 0.2 < path.stat().st_size / (tmp_path / "whole.safetensors").stat().st_size < 0.6
+    assert 0.45 < path.stat().st_size / (tmp_path / "whole.safetensors").stat().st_size < 0.6
 
 
 def test_cards_are_kept_beside_the_weights(folder):

@@ -37,10 +37,8 @@ def test_only_the_matrices_that_a_network_names_are_in_bytes():
         kind: {n for n, t in networks.build(SMALL[kind]).state_dict().items() if t.dim() == 2}
         for kind in KINDS
     }
-    assert in_bytes["spectral"] == matrices["spectral"]
-    for kind in ("film", "free film"):  # but for the field's own, which every point goes through
-        field = {n for n in matrices[kind] if n.startswith(("position_encoder", "regressor"))}
-        assert field and in_bytes[kind] == matrices[kind] - field
+    encoders = {n for n in matrices["free film"] if n.startswith(("xrd_encoder", "formula_encoder"))}
+    assert in_bytes == {"film": set(), "free film": encoders, "spectral": matrices["spectral"]}
 
 
 def test_a_row_of_zeros_stays_zero():
