@@ -46,7 +46,7 @@ def settings(**changes) -> TrainingParams:
 
 
 def untrained(kind: str = "film", **changes) -> DensityNetwork:
-    return small(kind, **CHANGES[kind] | changes)
+    return small(kind, **CHANGES.get(kind, {}) | changes)
 
 
 def trained(store: Store, folder, kind: str = "film", **changes) -> tuple[DensityNetwork, pd.DataFrame]:

@@ -517,7 +517,7 @@ def test_the_command_publishes_and_writes_weights_when_asked(command, folder, mo
     monkeypatch.setattr(command.library, "write", lambda *what: kept.append(what) or "a file")
     monkeypatch.setattr("sys.argv", ["publish.py", "--profile", "smoke", *["--weights"] * weights])
     command.main()
-    assert [(name, card) for name, _, card in kept] == [("cubic", "cubic: 21")] * weights
+    assert [(name, card) for name, _, card in kept] == [("cubic-strict", "cubic-strict: 21")] * weights
     assert all(isinstance(model, FakeNetwork) and model.confidence for _, model, _ in kept)
     assert str(folder) in capsys.readouterr().out
 
