@@ -55,7 +55,9 @@ def main() -> None:
                 if len(record.validation) >= FEWEST:
                     known = record.validation
                     model.confidence = Confidence.fit(known["agreement"], known["honest_ssim"])
-                print(library.write(name, model, model_card(name, record)))
+                training = run.params.training
+                relative = training.encoders_from or training.begins_with
+                print(library.write(name, model, model_card(name, record), beside=relative))
         for folder in shown:  # a new record holds none
             print(write_showcase(run, Record.read(folder), folder))
     except CrystalNetError as error:

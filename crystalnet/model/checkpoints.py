@@ -77,6 +77,11 @@ def load_weights(path: str | Path, model: DensityNetwork) -> None:
             " Build the network with the file's settings.",
             Code.OTHER_SETTINGS,
         )
+    fill(model, tensors, facts)
+
+
+def fill(model: DensityNetwork, tensors: dict[str, torch.Tensor], facts: dict[str, str]) -> None:
+    """Put what was read from a file, weights and calibration, into a network of its settings."""
     model.load_state_dict(restored(tensors))
     corners = json.loads(facts.get("confidence", "null"))
     model.confidence = corners and Confidence(tuple(corners["agreement"]), tuple(corners["ssim"]))

@@ -151,13 +151,10 @@ class CrystalNet(DensityNetwork):
         """CMEDs (B, n, n, n) of codes z (B, n_latent), point chunk by point chunk, without gradient."""
         was_training = self.training
         self.eval()
-        axis = torch.arange(n, device=z.device, dtype=self.position_encoder.frequencies.dtype) / n
-        coords = torch.cartesian_prod(axis, axis, axis)
         regressor = folded(self.regressor)
         films = list(zip(self.gamma(z), self.beta(z), strict=True))
-        chunks = []
-        for part in coords.split(POINTS_ON_CPU if z.device.type == "cpu" else POINTS_ELSEWHERE):
-            position = self.position_encoder(part)  # once for all codes
+        chunks, at_once = [], POINTS_ON_CPU if z.device.type == "cpu" else POINTS_ELSEWHERE
+        for position in self.position_encoder.on_grid(n, at_once):  # once for all codes
             answers = [regressor(gamma * position + beta) for gamma, beta in films]
             chunks.append(self._density(torch.stack(answers)))
         self.train(was_training)

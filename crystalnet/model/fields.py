@@ -9,6 +9,8 @@ torch.Size([2, 4])
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import nn
 
@@ -47,7 +49,8 @@ class PositionEncoder(nn.Module):
         seed: int = 0,
     ):
         super().__init__()
-        if frequencies == "periodic":
+        self.periodic = frequencies == "periodic"
+        if self.periodic:
             matrix = _shortest_integer_vectors(n_frequencies)
         else:
             matrix = frequency_scale * torch.randn(
@@ -61,6 +64,30 @@ class PositionEncoder(nn.Module):
         with torch.autocast(coords.device.type, enabled=False):  # a phase needs more digits than bfloat16 has
             phase = 2 * torch.pi * (coords - 0.5) @ self.frequencies.T  # (P, n)
         return self.layers(torch.cat([phase.sin(), phase.cos()], -1))
+
+    def on_grid(self, n: int, at_once: int) -> Iterator[torch.Tensor]:
+        """`forward` at the points of an n^3 grid in the order of its voxels, `at_once` points at a time.
+
+        Of periodic frequencies the first layer is a Fourier series, which one transform sums at all points.
+        """
+        axis = torch.arange(n, device=self.frequencies.device, dtype=self.frequencies.dtype) / n
+        if not self.periodic:
+            yield from map(self, torch.cartesian_prod(axis, axis, axis).split(at_once))
+            return
+        first, rest = self.layers[0], self.layers[1:]
+        for part in self._series(n, first.weight, first.bias).split(at_once):
+            yield rest(part)
+
+    def _series(self, n: int, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        """The first layer on the grid, (n^3, width)."""
+        vectors = self.frequencies.long()
+        h, k, l = vectors.remainder(n).T  # noqa: E741
+        sines, cosines = weight.float().chunk(2, 1)  # (width, n_frequencies)
+        middle = 1 - 2 * vectors.sum(1).remainder(2)  # phases count from the middle of the cell
+        terms = torch.complex(cosines, -sines) * middle
+        coefficients = terms.new_zeros(len(weight), n**3).index_add_(1, (h * n + k) * n + l, terms)
+        summed = torch.fft.ifftn(coefficients.view(-1, n, n, n), dim=(1, 2, 3), norm="forward").real
+        return summed.flatten(1).T + bias
 
 
 def _shortest_integer_vectors(n: int) -> torch.Tensor:

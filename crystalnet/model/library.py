@@ -19,7 +19,7 @@ from textwrap import shorten
 import torch
 
 from crystalnet.errors import Code, CrystalNetError
-from crystalnet.model import checkpoints, networks
+from crystalnet.model import checkpoints, networks, sharing
 from crystalnet.model.network import DensityNetwork
 from crystalnet.model.rounding import rounded
 
@@ -39,12 +39,12 @@ def load(name: str) -> DensityNetwork:
     """
     path = path_of(name)
     try:
-        _, facts = checkpoints.read(path)
+        tensors, facts = sharing.read_whole(path)
         settings = json.loads(facts.get("model", "{}"))
         model = networks.build(settings)
         if missing := model.settings.keys() - settings.keys():
             raise ValueError(f"its header lacks {', '.join(sorted(missing))}")
-        checkpoints.load_weights(path, model)
+        checkpoints.fill(model, tensors, facts)
     except CrystalNetError:
         raise
     except (TypeError, ValueError, RuntimeError) as error:
@@ -80,15 +80,24 @@ def card(name: str) -> str:
     return _existing(name, ".md").read_text(encoding="utf-8")
 
 
-def write(name: str, model: DensityNetwork, card: str, folder: str | Path | None = None) -> Path:
+def write(
+    name: str,
+    model: DensityNetwork,
+    card: str,
+    folder: str | Path | None = None,
+    *,
+    beside: str | None = None,
+) -> Path:
     """Keep a network and its card; both are written, or neither.
 
-    Weights are rounded to float16 or coarser, so that the file is small (see `model.rounding`).
+    Weights are rounded to float16 or coarser, so that the file is small (see `model.rounding`). Files
+    that take tensors from the one that is replaced get them first.
 
     Args:
         name: letters, digits, - and _.
         card: Markdown, see `cards.model_card`.
         folder: by default the package's own.
+        beside: a network in this folder; what it has as well is not kept twice (see `model.sharing`).
 
     Returns:
         The file of weights.
@@ -114,10 +123,16 @@ def write(name: str, model: DensityNetwork, card: str, folder: str | Path | None
         )
     folder = Path(folder) if folder else FOLDER
     path, card_part = folder / f"{name}.safetensors", folder / f"{name}.md.part"
+    lender, facts = folder / f"{beside}.safetensors", checkpoints.header(model)
+    if lender.exists() and lender != path:
+        small, shared = sharing.without_shared(small, lender)
+        facts |= shared
     try:
         folder.mkdir(parents=True, exist_ok=True)
         card_part.write_text(card, encoding="utf-8")
-        checkpoints.write(path, small, checkpoints.header(model))
+        for other in sharing.borrowers(path):
+            checkpoints.write(other, *sharing.read_whole(other))
+        checkpoints.write(path, small, facts)
         os.replace(card_part, folder / f"{name}.md")
     except OSError as error:
         raise CrystalNetError(

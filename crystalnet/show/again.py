@@ -10,7 +10,7 @@ import torch
 from pymatgen.core import Composition
 
 from crystalnet.data.crystals import composition_vector
-from crystalnet.model import library
+from crystalnet.model import library, networks
 from crystalnet.model.network import DensityNetwork
 from crystalnet.physics.symmetry import lattice_operations
 from crystalnet.runs.records import Record
@@ -23,7 +23,8 @@ def kept_network(record: Record) -> DensityNetwork | None:
     if record.gallery is None or record.network not in library.available():
         return None
     network = library.load(record.network)
-    return network if network.settings == record.manifest["history.csv"]["model"] else None
+    made = networks.build(record.manifest["history.csv"]["model"])  # an older record lacks later settings
+    return network if network.settings == made.settings else None
 
 
 def asked(record: Record, network: DensityNetwork) -> Iterator[tuple[pd.Series, np.ndarray, np.ndarray]]:

@@ -210,6 +210,19 @@ def test_periodic_frequencies_are_the_shortest_one_of_each_pair(n):
     assert sum(np.dot(v, v) < longest for v in chosen) == len(shorter) / 2
 
 
+@pytest.mark.parametrize("frequencies", ["periodic", "random"])
+@pytest.mark.parametrize("n", [3, 8, 15])
+def test_a_grid_gets_the_positions_of_its_points(frequencies, n):
+    """Also where waves are finer than the grid, and whatever the number of points at once."""
+    encoder = PositionEncoder(16, 90, frequencies=frequencies).eval()
+    axis = torch.arange(n) / n
+    with torch.no_grad():
+        parts = list(encoder.on_grid(n, 50))
+        expected = encoder(torch.cartesian_prod(axis, axis, axis))
+    assert {len(part) for part in parts[:-1]} <= {50}
+    assert torch.allclose(torch.cat(parts), expected, atol=1e-5)
+
+
 def test_random_frequencies_have_the_stated_spread():
     frequencies = PositionEncoder(16, 4000, frequency_scale=3.0).frequencies
     assert float(frequencies.std()) == pytest.approx(3.0, rel=0.03)
