@@ -1,7 +1,7 @@
 """Tensors that two files of weights have in common, kept in one of them; the other says where they are.
 
-The second network of a crystal system goes on from the first, and the paper's field takes its encoders: neither
-changes them.
+A second network of a crystal system goes on from the first and keeps its functions; the paper's field takes
+its encoders as they are.
 
 >>> import tempfile
 >>> with tempfile.TemporaryDirectory() as folder:
@@ -70,8 +70,8 @@ def read_whole(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     borrowed = {name: lent[other] for name, other in shared["tensors"].items() if other in lent}
     if checkpoints.checksum(borrowed, {}) != shared[checkpoints.CHECKSUM]:
         raise CrystalNetError(
-            f"{path} takes tensors from {shared['file']}, which holds others now. Install CrystalNet again, or"
-            " write both networks anew.",
+            f"{path} takes tensors from {shared['file']}, which holds others now. Install CrystalNet again,"
+            " or write both networks anew.",
             Code.DAMAGED,
         )
     return tensors | borrowed, facts

@@ -1,4 +1,4 @@
-"""From the paper's network to the spectral one, rung by rung: what each network has, its cost and its scores."""
+"""From the paper's network to the spectral one, rung by rung: what each has, its cost and its scores."""
 
 from __future__ import annotations
 
