@@ -8,13 +8,14 @@
 >>> with tempfile.TemporaryDirectory() as folder:
 ...     save_weights(f"{folder}/weights.safetensors", one)
 ...     load_weights(f"{folder}/weights.safetensors", other)
-...     _, facts = read(f"{folder}/weights.safetensors")
-...     facts == header(other)
+...     tensors, facts = read(f"{folder}/weights.safetensors")
+...     fill(other, tensors, facts)
+...     facts == header(other), len(checksum(tensors, facts))
 ...     save(f"{folder}/run.safetensors", one, optimizer, Progress(seconds=3.0), {"epochs": 2})
 ...     resume(f"{folder}/run.safetensors", one, optimizer, {"epochs": 2}).seconds
 ...     write(f"{folder}/some.safetensors", {"a": torch.ones(2)}, {"unit": "e"})
 ...     read(f"{folder}/some.safetensors")[1]
-True
+(True, 64)
 3.0
 {'unit': 'e'}
 """
@@ -142,7 +143,7 @@ def write(path: str | Path, tensors: dict[str, torch.Tensor], header: dict[str, 
     part = path.with_name(path.name + ".part")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
-        save_file(tensors, part, header | {CHECKSUM: _checksum(tensors, header)})
+        save_file(tensors, part, header | {CHECKSUM: checksum(tensors, header)})
         os.replace(part, path)
     except (OSError, SafetensorError) as error:
         with suppress(OSError):  # the folder may not be one that can be written
@@ -169,7 +170,7 @@ def read(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
             f"{path} is not a readable weights file ({error}). Train or fetch it again.",
             Code.DAMAGED,
         ) from None
-    if header.pop(CHECKSUM, None) != _checksum(tensors, header):
+    if header.pop(CHECKSUM, None) != checksum(tensors, header):
         raise CrystalNetError(
             f"{path} differs from its checksum, or has none: it was damaged, or written by other software."
             " Train or fetch it again.",
@@ -178,7 +179,7 @@ def read(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     return tensors, header
 
 
-def _checksum(tensors: dict[str, torch.Tensor], header: dict[str, str]) -> str:
+def checksum(tensors: dict[str, torch.Tensor], header: dict[str, str]) -> str:
     """SHA-256 over the header's facts, and over name, type, shape and bytes of each tensor on the CPU."""
     digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):

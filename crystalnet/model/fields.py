@@ -2,7 +2,10 @@
 
 >>> Fusion(8, 4).eval()(torch.rand(2, 8)).shape
 torch.Size([2, 4])
->>> embedded = PositionEncoder(width=4, n_frequencies=8, frequencies="periodic").eval()(torch.rand(5, 3))
+>>> encoder = PositionEncoder(width=4, n_frequencies=8, frequencies="periodic").eval()
+>>> embedded = encoder(torch.rand(5, 3))
+>>> [tuple(part.shape) for part in encoder.on_grid(3, 20)]
+[(20, 4), (7, 4)]
 >>> embedded.shape, Regressor(width=4, n_blocks=1).eval()(embedded).shape
 (torch.Size([5, 4]), torch.Size([5]))
 """
