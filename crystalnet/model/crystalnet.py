@@ -98,13 +98,27 @@ class CrystalNet(DensityNetwork):
             self.regressor = Regressor(width, n_blocks, shortcut)
 
     def prepare(self, store: Store) -> None:
-        """The scale of what is known of elements, from the training crystals alone."""
+        """The scale of what is known of elements, from the training crystals alone.
+
+        >>> from types import SimpleNamespace
+        >>> store = SimpleNamespace(compositions=torch.eye(118)[:4].numpy(), indices=lambda split: [0, 1, 2])
+        >>> CrystalNet(width=8, growth=2, n_frequencies=4, elements="properties").prepare(store)
+        """
         compositions = torch.from_numpy(store.compositions[store.indices("train")])
         for part in self.modules():
             if isinstance(part, CompositionFeatures):
                 part.fit(compositions)
 
     def take_encoders(self, network: DensityNetwork) -> None:
+        """See `DensityNetwork.take_encoders`.
+
+        >>> lender = SpectralNet(width=4, hidden=16, n_components=4, radius=2)
+        >>> same = {"reads": "profiles", "elements": "properties", "encoders": "windows", "hidden": 16}
+        >>> network = CrystalNet(width=8, n_frequencies=4, code=4, **same)
+        >>> network.take_encoders(lender)
+        >>> network.xrd_encoder is lender.pattern_encoder
+        True
+        """
         if not isinstance(network, SpectralNet) or self._unlike(network):
             raise CrystalNetError(
                 "training.encoders_from does not go with model. Name a spectral network there; set"

@@ -64,6 +64,13 @@ class DensityNetwork(nn.Module):
 
         Raises:
             CrystalNetError: this kind of network takes none, or those are not of its size.
+
+        >>> from crystalnet.model.spectral import SpectralNet
+        >>> network = SpectralNet(width=8, hidden=32, n_components=4, radius=2)
+        >>> network.take_encoders(network)
+        Traceback (most recent call last):
+        ...
+        crystalnet.errors.CrystalNetError: training.encoders_from is for the paper's field alone. ...
         """
         raise CrystalNetError(
             "training.encoders_from is for the paper's field alone. Set model.field to 'film', or leave it"

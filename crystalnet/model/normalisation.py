@@ -38,7 +38,13 @@ class BatchNorm(nn.BatchNorm1d):
 
 def folded(module: nn.Module) -> nn.Module:
     """A copy that answers alike in half the time, and cannot be trained: each BatchNorm becomes part of the
-    linear layer before it."""
+    linear layer before it.
+
+    >>> layers = nn.Sequential(nn.Linear(3, 2), BatchNorm(2)).eval()
+    >>> x = torch.rand(4, 3)
+    >>> torch.allclose(folded(layers)(x), layers(x), atol=1e-6)
+    True
+    """
     copied = copy.deepcopy(module).eval()
     for layers in [part for part in copied.modules() if isinstance(part, nn.Sequential)]:
         for i, (layer, after) in enumerate(itertools.pairwise(list(layers))):

@@ -148,8 +148,8 @@ def records(folder: str | Path | None = None) -> list[Record]:
     """All records of a folder of profiles, by default book/results, sorted by profile and system.
 
     >>> record = records()[0]
-    >>> record.network, list(record.tables)
-    ('cubic', ['scores', 'scores_dft', 'levels', 'variants'])
+    >>> record.field, record.network, list(record.tables)
+    ('film', 'cubic-strict', ['scores', 'scores_dft', 'levels', 'variants'])
     >>> folder = repository_root() / "book" / "results" / record.profile / record.system
     >>> Record.read(folder).manifest == record.manifest
     True
