@@ -91,7 +91,7 @@ class FakeRun:
         self.params = SimpleNamespace(
             profile="fake",
             data=SimpleNamespace(split="random"),
-            training=SimpleNamespace(begins_with=begins_with),
+            training=SimpleNamespace(begins_with=begins_with, encoders_from=None),
             evaluation=SimpleNamespace(densities=densities, spoilt=spoilt),
             ablations=SimpleNamespace(levels=levels, variants=variants or {}),
         )
@@ -514,7 +514,7 @@ def test_the_command_publishes_and_writes_weights_when_asked(command, folder, mo
     monkeypatch.setattr(command, "Run", lambda params: FakeRun())
     monkeypatch.setattr(command, "publish", lambda run, **how: publish(run, folder.parent, **how))
     monkeypatch.setattr(command, "model_card", lambda name, record: f"{name}: {record.manifest['test']}")
-    monkeypatch.setattr(command.library, "write", lambda *what: kept.append(what) or "a file")
+    monkeypatch.setattr(command.library, "write", lambda *what, beside: kept.append(what) or "a file")
     monkeypatch.setattr("sys.argv", ["publish.py", "--profile", "smoke", *["--weights"] * weights])
     command.main()
     assert [(name, card) for name, _, card in kept] == [("cubic-strict", "cubic-strict: 21")] * weights
