@@ -25,7 +25,7 @@ FEWEST_LEFT = 0.05  # our choice: less says no more, peaks are never quite of th
 NARROW, WIDE = 0.03, 2.0  # gaps, our choice: a narrower one, or a wider one, says no more
 ALONE = 0.3  # gap of a candidate without any other, our choice: nobody knows how far the next one is
 MOST_COMPOUNDS = 100  # our choice: more say no more
-WEIGHTS = np.array([0.135, -2.125, 1.352, 0.643, -5.439, -2.629])
+WEIGHTS = np.array([-0.752, -2.75, 0.504, 0.145, -4.429, -3.698])
 
 
 def left(candidate: Candidate, frames: Frames) -> float:
