@@ -51,6 +51,7 @@ ELSEWHERE = {
     "runs/trainings.py": "trains: tests/runs/test_trainings.py does",
     "scoring/samples.py::row_of": "solves: tests/scoring/test_samples.py does",
     "solving/given_cell.py::from_cell": "solves: tests/solving/test_given_cell.py does",
+    "solving/refined_files.py": "needs a refinement: tests/command/test_main.py does",
     "solving/rietveld.py::refined": "takes seconds: tests/solving/test_rietveld.py does",
     "scoring/evaluation.py::Predictor": "a protocol",
     "show/gallery.py": "draws a dozen pictures: tests/show/test_figures.py does",

@@ -8,6 +8,8 @@ orientation is left out: peaks of equal d are one here, and its factor differs a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from pymatgen.core import Structure
 
@@ -107,7 +109,9 @@ def simulated(
     return checked(Measured(two_theta, measured, None, wavelength, "simulated pattern"))
 
 
-def full_width(two_theta: np.ndarray, wavelength: float, crystallite_nm: float, caglioti) -> np.ndarray:
+def full_width(
+    two_theta: np.ndarray, wavelength: float, crystallite_nm: float, caglioti: Sequence[float]
+) -> np.ndarray:
     """Full widths at half maximum at two_theta, both in degrees: instrument and size, as Gaussians add.
 
     >>> full_width(np.array([40.0]), 1.5406, crystallite_nm=20.0, caglioti=LABORATORY).round(2)
