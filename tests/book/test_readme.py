@@ -7,7 +7,7 @@ import pytest
 from crystalnet.runs.challenge_rows import read_challenges
 from crystalnet.scoring.challenges import is_impostor
 from crystalnet.show.challenges import with_confidence
-from crystalnet.show.minerals import rates, read_minerals
+from crystalnet.show.minerals import rates, read_minerals, sureness
 from crystalnet.solving.ranking import CONFIDENT, WEIGHTS
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -70,3 +70,8 @@ def test_measured_minerals():
     assert f"{table.loc['formula among the training crystals', 'right']} whose formula occurs" in words
     assert f"{table.loc['formula not among them', 'right']} others), in a median of" in words
     assert f"median of {rows['seconds'].median():.1f} s" in words
+    sure = sureness(rows)
+    assert (
+        f"Of {sure['confident']} confident answers {round(sure['right'] * sure['confident'])} are right"
+        in words
+    )
