@@ -10,6 +10,7 @@ from crystalnet.errors import Code, CrystalNetError
 from crystalnet.patterns.observed import Observed
 from crystalnet.patterns.simulation import simulated
 from crystalnet.solving.catalogue import Catalogue
+from crystalnet.solving.evidence import CLUES
 from crystalnet.solving.ranking import CONFIDENT
 from crystalnet.solving.report import report
 from crystalnet.solving.solution import solve
@@ -58,7 +59,7 @@ def test_low_symmetry_is_solved_from_a_measured_pattern(truth, formula, group, r
     assert row["space group"] == group and row["from"].startswith("profile of")
     known = sorted(truth.lattice.abc)
     assert sorted(row[["a (Å)", "b (Å)", "c (Å)"]]) == pytest.approx(known, rel=2e-3)
-    assert solution.confidence < CONFIDENT  # the profile alone is not calibrated yet
+    assert solution.confidence >= CONFIDENT and set(solution.evidence) == set(CLUES)
     assert formula in report(solution)
 
 
