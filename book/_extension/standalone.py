@@ -7,6 +7,7 @@ import shutil
 from importlib.metadata import distribution
 from pathlib import Path
 
+from PIL import Image, ImageDraw
 from sphinx.application import Sphinx
 
 STATIC = Path(__file__).parent / "static"
@@ -25,6 +26,17 @@ def copy_files(app: Sphinx) -> None:
         shutil.copy(distribution(wheel).locate_file(file), folder)
 
 
+def draw_icon(app: Sphinx, error: Exception | None) -> None:
+    """The favicon once more, at the root: browsers ask for it there before a page has named its own."""
+    cell = [(16, 3), (27, 9.5), (27, 22.5), (16, 29), (5, 22.5), (5, 9.5), (16, 3)]
+    image = Image.new("RGBA", (64, 64))
+    draw = ImageDraw.Draw(image)
+    for line in (cell, [(5, 9.5), (16, 16), (27, 9.5)], [(16, 16), (16, 29)]):
+        draw.line([(2 * x, 2 * y) for x, y in line], fill="#0072b2", width=4)
+    draw.ellipse((24, 24, 40, 40), fill="#e69f00")
+    image.save(Path(app.outdir, "favicon.ico"), sizes=[(32, 32)])
+
+
 def choose_files(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: object) -> None:
     """Load plotly.js on pages with figures alone, and never thebe, which asks a CDN for its code."""
     if "Plotly.newPlot" in context.get("body", ""):
@@ -38,6 +50,7 @@ def choose_files(app: Sphinx, pagename: str, templatename: str, context: dict, d
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("builder-inited", copy_files)
+    app.connect("build-finished", draw_icon)
     app.connect("html-page-context", choose_files, priority=900)  # after every extension has added its own
     app.add_css_file("book.css")
     return {"parallel_read_safe": True, "parallel_write_safe": True}
