@@ -29,10 +29,7 @@ WEIGHTS = np.array([-0.752, -2.75, 0.504, 0.145, -4.429, -3.698])
 
 
 def left(candidate: Candidate, frames: Frames) -> float:
-    """The part of the measured curve that a structure leaves unexplained, or explains that is not there.
-
-    `Solution.evidence` holds it; 0.1 is a good answer to a laboratory pattern, 0.7 hardly one.
-    """
+    """The part of the measured curve that a structure leaves unexplained, or explains that is not there."""
     trial = candidate.trial
     frame = frames(trial.template, trial.lattice, MIDDLE, trial.height)
     intensity = frame.intensity(trial.symbols, frame.waves(trial.frac_coords), trial.b_factor)

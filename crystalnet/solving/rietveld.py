@@ -12,7 +12,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,24 +25,10 @@ from pymatgen.io.cif import CifWriter
 from crystalnet.data.crystals import SYMPREC
 from crystalnet.errors import Code, CrystalNetError
 from crystalnet.patterns.measured import Measured
-from crystalnet.patterns.peak_search import doublet_of
 from crystalnet.patterns.peaks import fit_peaks
 from crystalnet.patterns.wavelengths import wavelength_of
+from crystalnet.solving.rietveld_plan import ATOMS, CELL, SHIFT, instrument_of, is_flat, plan_of
 
-RADIATIONS = ("CuKa", "CoKa", "CrKa", "FeKa", "MoKa", "AgKa")  # that rietx knows the lines of
-SAME = 5e-4  # Å, our choice: tables of K-alpha-1 differ by less
-STRONG = 12  # peaks that tell the first width, as rietx's manual has it
-CELL = (
-    "scale_bkg",
-    "zero",
-    "cell",
-    "profile_w",
-    "profile",
-    "axial",
-)  # stages of rietx's plan, and our own last
-ATOMS = "coordinates", "biso"
-SHIFT = {True: "instrument.geometry.sample_displacement", False: "instrument.zero_shift"}  # in a laboratory?
-AXIAL = ["instrument.geometry.axial_sl", "instrument.geometry.axial_hl"]
 AXES = "a", "b", "c", "alpha", "beta", "gamma"
 
 
@@ -156,9 +142,9 @@ def refined(
         path.write_text(str(CifWriter(structure, symprec=SYMPREC)), encoding="utf-8")
 
         def fit(stages: Sequence[str]) -> _Fit:
-            instrument = _instrument(data, wavelength, k_alpha_2, limits)
+            instrument = instrument_of(data, wavelength, k_alpha_2, limits)
             refinement = rx.Refinement(rx.Structure.from_cif(path), instrument)
-            plan = _plan(_is_flat(instrument), stages)
+            plan = plan_of(is_flat(instrument), stages)
             result = refinement.fit(data, plan=plan, two_theta_limits=limits)
             return _Fit(refinement, result, _files_of(refinement, result, Path(folder)))
 
@@ -197,60 +183,13 @@ def refined(
         _sites(phase, known),
         {"Rp": told.rp, "Rwp": told.rwp, "Rexp": told.rexp, "GoF": told.gof, "R_Bragg": agreement},
         start.rwp,
-        known.get(SHIFT[_is_flat(refinement.instrument)], Quantity(0.0)),
+        known.get(SHIFT[is_flat(refinement.instrument)], Quantity(0.0)),
         *(np.array(part) for part in (result.two_theta, result.y_obs, result.y_calc, result.y_background)),
         np.array(next(iter(result.ticks.values()), [])),
         files,
         round(time.perf_counter() - started, 2),
         tuple(remarks),
     )
-
-
-def _is_flat(instrument) -> bool:
-    """Whether the sample is a flat one, whose height matters."""
-    return instrument.geometry.kind == "bragg_brentano"
-
-
-def _plan(flat: bool, stages: Sequence[str]):
-    """McCusker's order. Of a flat sample the height is freed, of others the zero: both are hardly told apart;
-    and the axial divergence, which shifts what LaB6 says of its cell by 170 ppm if it is left out."""
-    import rietx as rx
-
-    whole = rx.RefinementPlan.mccusker_structural()
-    kept = []
-    for stage in whole.stages:
-        if stage.name in stages:
-            kept.append(replace(stage, turn_on=[SHIFT[flat]]) if stage.name == "zero" else stage)
-        if stage.name == "profile" and flat and "axial" in stages:
-            kept.append(replace(stage, name="axial", turn_on=AXIAL))
-    return replace(whole, stages=kept)
-
-
-def _instrument(data, wavelength: float, k_alpha_2: bool, limits: tuple[float, float]):
-    """A diffractometer of the radiation, with background and width as the pattern shows them."""
-    import rietx as rx
-
-    instrument = _bare(wavelength, k_alpha_2)
-    chosen = rx.auto_background(data, kind="chebyshev", two_theta_limits=limits)
-    instrument.background = chosen.background
-    peaks = sorted(rx.pick_peaks(data, instrument).peaks, key=lambda peak: -peak.intensity)[:STRONG]
-    if peaks:
-        half = 0.6 * float(np.median([peak.fwhm for peak in peaks]))
-        instrument.profile.w.value, instrument.profile.x.value = half**2, half
-    return instrument
-
-
-def _bare(wavelength: float, k_alpha_2: bool):
-    """A laboratory's diffractometer where the radiation is a tube's, else a synchrotron's."""
-    import rietx as rx
-
-    if doublet := doublet_of(wavelength):
-        first = wavelength * doublet[0]
-        for name in RADIATIONS:
-            instrument = rx.Instrument.bragg_brentano(radiation=name if k_alpha_2 else f"{name}1")
-            if abs(instrument.source.lines[0].wavelength.value - first) < SAME:
-                return instrument
-    return rx.Instrument.debye_scherrer(wavelength)
 
 
 def _files_of(refinement, result, folder: Path) -> dict[str, str]:
