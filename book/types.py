@@ -28,6 +28,7 @@ from crystalnet.scoring.coverage import coverage, ranks
 from crystalnet.solving.clusters import fitted_types, members_of
 from crystalnet.solving.fitted_types import FittedType
 from crystalnet.solving.members import Member, lies_upon
+from crystalnet.solving.relatives import bare, merged
 from crystalnet.solving.structure_types import CARD, FILE, TypeFile, in_order, write
 
 FILES = "paper_split", "seven_systems", "large_cells"
@@ -45,7 +46,10 @@ element in which role. Types of one formula and space group are told apart where
 lays one upon the other, cells of equal volume within 12 % and atoms within a quarter of (V / n)^(1/3).
 
 - **Fitted to** {rows} training crystals of all seven systems, up to 120 atoms in the primitive cell. Symmetry
-  within 0.01 and 0.1 Å; where they differ a crystal counts in both types.
+  within 0.01 and 0.1 Å; where they differ a crystal counts in both types. A crystal with hydrogen counts
+  without it, too, among those of the shorter formula.
+- **Confirmed by relatives**: a type of one compound is kept if a crystal of another formula lies upon it
+  when two of its elements that are alike are counted as one: SrAl4O7 and CaAlB3O7.
 - **Left out**: every validation and test crystal of `paper_split`, `seven_systems` and `large_cells`, all
   that has the formula and a space group of one, and what MP-20's test split holds (`mp20_leaks.json`).
 - **Holds** {fitted} types of at least two compounds, of {formulas} anonymised formulas, and {prototypes}
@@ -60,6 +64,14 @@ Test crystals that are of a type of two or more compounds, and those that lie up
 |---|---|---|---|
 {coverage}
 """
+
+
+class Part(NamedTuple):
+    """A crystal, or what is left of it, and the formula of the whole."""
+
+    name: str
+    atoms: Atoms
+    whole: Formula
 
 
 class Row(NamedTuple):
@@ -95,28 +107,30 @@ def rows(folder: Path) -> Iterator[Row]:
                 yield Row(identity, group, row["split"], known(row["formula"]), groups, atoms, certain)
 
 
-def training(all_rows: list[Row], leaks: set[str]) -> list[Row]:
-    """Rows that types are fitted to: no validation or test crystal of any published split is among them, nor
-    another one with the formula and space group of such a crystal."""
+def held_out(all_rows: list[Row], leaks: set[str]) -> dict[Formula, set[int]]:
+    """Formulas and space groups of what no type may be fitted to: validation and test crystals of every
+    published split, and those of MP-20's."""
     held: dict[Formula, set[int]] = defaultdict(set)
     for row in tqdm(all_rows, "Held-out crystals", unit=" rows"):
-        if not row.split.startswith("train"):
+        if not row.split.startswith("train") or row.name in leaks:
             held[row.formula] |= groups_of(row)
-    return [
-        row
-        for row in tqdm(all_rows, "Training crystals", unit=" rows")
-        if row.split.startswith("train")
-        and row.certain
-        and row.name not in leaks
-        and not (row.formula in held and held[row.formula] & groups_of(row))
-    ]
+    return held
 
 
-def groups_of(row: Row) -> set[int]:
+def parts_of(row: Row) -> Iterator[tuple[bool, Part]]:
+    """What a crystal tells of types of other formulas, and whether it may begin one: as it is without
+    hydrogen, and then with two like elements as one."""
+    if (heavy := bare(row.atoms)) is not None:
+        yield True, Part(row.name, heavy, row.formula)
+    for atoms in merged(row.atoms if heavy is None else heavy):
+        yield False, Part(row.name, atoms, row.formula)
+
+
+def groups_of(row: Row | Part) -> set[int]:
     """Space groups that a crystal has within a tolerance or another, by the file or by us; mirror images have
     one."""
     found = (member.template.space_group for member in members_of(row.atoms, row.name))
-    return {ENANTIOMORPHS.get(group, group) for group in (*row.groups, *found)}
+    return {ENANTIOMORPHS.get(group, group) for group in (*getattr(row, "groups", ()), *found)}
 
 
 def lacking(types: list[FittedType]) -> list[FittedType]:
@@ -155,23 +169,35 @@ def _holds(one: FittedType, compound: Formula) -> bool:
     )
 
 
-def _amounts(row: Row) -> tuple[int, ...]:
-    return tuple(sorted(amount for _, amount in row.formula))
+def amounts_of(one: Row | Part) -> tuple[int, ...]:
+    return tuple(sorted(amount for _, amount in reduced_formula(one)))
 
 
 def main() -> None:
     folder = located("the rows", "data/structures/seven_systems.jsonl.gz").parent
     leaks = json.loads((folder / "mp20_leaks.json").read_text())
     all_rows = list(rows(folder))
-    train = training(all_rows, {*leaks["ids"], *leaks["by_formula_and_space_group"]})
+    held = held_out(all_rows, {*leaks["ids"], *leaks["by_formula_and_space_group"]})
+
+    def is_held(one: Row | Part) -> bool:
+        formula = reduced_formula(one)
+        return formula in held and not held[formula].isdisjoint(groups_of(one))
+
+    rows_of = tqdm(all_rows, "Training crystals", unit=" rows")
+    train = [row for row in rows_of if row.split.startswith("train") and row.certain and not is_held(row)]
     test = [row for row in all_rows if row.split == "test" and row.certain]
-    by_amounts: dict[tuple, list[Row]] = defaultdict(list)
+    crystals: dict[tuple, list[Part]] = defaultdict(list)
+    relatives: dict[tuple, list[Part]] = defaultdict(list)
     for row in train:
-        by_amounts[_amounts(row)].append(row)
+        crystals[amounts_of(row)].append(Part(row.name, row.atoms, row.formula))
+    for row in tqdm(train, "Relatives", unit=" rows"):
+        for begins, part in parts_of(row):
+            if amounts_of(part) in crystals and not is_held(part):
+                (crystals if begins else relatives)[amounts_of(part)].append(part)
     fitted: list[FittedType] = []
-    with tqdm(total=len(train), desc="Types", unit=" rows") as bar:
-        for group in by_amounts.values():
-            fitted += fitted_types((row.name, row.atoms) for row in group)
+    with tqdm(total=sum(map(len, crystals.values())), desc="Types", unit=" crystals") as bar:
+        for amounts, group in crystals.items():
+            fitted += fitted_types(group, relatives[amounts])
             bar.update(len(group))
     types = in_order([*fitted, *lacking(fitted)])
     fitted_to = {(row.formula, group) for row in train for group in row.groups}

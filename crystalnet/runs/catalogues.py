@@ -144,7 +144,7 @@ def _fit(database: sqlite3.Connection, fewest: int, progress: bool) -> None:
         for amounts, count in counts.items():
             if amounts not in done:
                 rows = database.execute("select name, atoms from crystals where amounts = ?", (amounts,))
-                types = fitted_types(((name, _unpacked(atoms)) for name, atoms in rows), fewest)
+                types = fitted_types(((name, _unpacked(atoms)) for name, atoms in rows), fewest=fewest)
                 packed = zlib.compress(json.dumps([one.as_dict() for one in types]).encode())
                 with database:
                     database.execute("insert into fitted values (?, ?)", (amounts, packed))

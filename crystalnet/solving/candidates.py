@@ -26,11 +26,13 @@ distance.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 
 from crystalnet.errors import CrystalNetError
 from crystalnet.solving.frames import Frames
 from crystalnet.solving.refinement import LAST_STAGE, STAGES, Trial, refine
+from crystalnet.solving.relatives import HYDROGEN
 from crystalnet.solving.templates import Template
 
 LOW, MIDDLE, WIDE = 0.45, 0.9, 1.2  # highest s, 1/Å, that candidates are screened, chosen and confirmed by
@@ -57,6 +59,7 @@ class Candidate:
         n_told: independent numbers that the measurement tells.
         n_unnamed: elements that nobody named, told from the intensities.
         ideal: whether the pattern is without errors.
+        n_absent: atoms of hydrogen in the primitive cell that have no place in the trial.
     """
 
     trial: Trial
@@ -67,16 +70,20 @@ class Candidate:
     n_told: int
     n_unnamed: int = 0
     ideal: bool = False
+    n_absent: int = 0
 
     @classmethod
-    def of(cls, trial: Trial, origin: str, frames: Frames, n_unnamed: int = 0) -> Candidate:
+    def of(
+        cls, trial: Trial, origin: str, frames: Frames, n_unnamed: int = 0, n_absent: int = 0
+    ) -> Candidate:
         near, wide = (trial.distance(frames, highest) for highest in (MIDDLE, WIDE))
-        observed = frames.observed
-        return cls(trial, origin, near, wide, len(observed.s), observed.n_told, n_unnamed, observed.ideal)
+        seen = frames.observed
+        return cls(trial, origin, near, wide, len(seen.s), seen.n_told, n_unnamed, seen.ideal, n_absent)
 
     def changed(self, trial: Trial, frames: Frames) -> Candidate:
         """Another trial of the same origin."""
-        return Candidate.of(trial, self.origin, frames, self.n_unnamed)
+        n_absent = round(self.n_absent * len(trial.symbols) / len(self.trial.symbols))  # of another cell
+        return Candidate.of(trial, self.origin, frames, self.n_unnamed, n_absent)
 
     def refined(self, trial: Trial, frames: Frames) -> Candidate:
         """The better of this and a refined trial of it."""
@@ -114,4 +121,21 @@ class Candidate:
     def score(self) -> float:
         """What candidates are ranked by, the smaller the better."""
         explained = (self.distance + 0.5 * self.distance_wide) / 1.5
-        return priced(explained, self.trial.n_parameters, self.n_told)
+        unseen = math.ceil(self.n_absent / len(self.trial.template.rotations))  # sites, at least
+        return priced(explained, self.trial.n_parameters + unseen, self.n_told)
+
+    @property
+    def contents(self) -> Counter[str]:
+        """Atoms of each element in the primitive cell, those without a place too.
+
+        >>> from crystalnet.patterns.observed import Observed
+        >>> from crystalnet.physics.atoms import Atoms
+        >>> from crystalnet.solving.templates import Template
+        >>> import numpy as np
+        >>> ice = Atoms(3.2 * np.eye(3), np.zeros((1, 3)), np.array(["O"]))  # as X-rays see it
+        >>> template, frames = Template.of(ice), Frames(Observed.of_structure(ice))
+        >>> trial = Trial(template, template.lattice, ("O",), template.frac_coords)
+        >>> sorted(Candidate.of(trial, "no type", frames, n_absent=2).contents.items())
+        [('H', 2), ('O', 1)]
+        """
+        return Counter(self.trial.symbols) + Counter({HYDROGEN: self.n_absent})

@@ -32,6 +32,7 @@ from crystalnet.solving.members import Match, Member, match, shapes_of
 from crystalnet.solving.templates import strained
 
 TOLERANCES = SYMPREC, 10 * SYMPREC  # Å; the second, that of the Materials Project, forgives relaxed atoms
+Named = tuple[str, Atoms] | tuple[str, Atoms, Formula]
 
 
 class Cluster:
@@ -55,9 +56,9 @@ class Cluster:
 
     def add(self, member: Member, match: Match) -> None:
         """One more, as `matched` laid it, unless its compound is there already."""
-        if member.template.formula in self._formulas:
+        if member.compound in self._formulas:
             return
-        self._formulas.add(member.template.formula)
+        self._formulas.add(member.compound)
         self._strains.append(match.strain + self._strain)
         self._moves.append(match.moves + self._move)
         self._volumes.append(member.unit**-3)
@@ -97,31 +98,52 @@ class Cluster:
 
 
 def fitted_types(
-    crystals: Iterable[tuple[str, Atoms]], fewest: int = 2, tolerances: Sequence[float] = TOLERANCES
+    crystals: Iterable[Named],
+    relatives: Iterable[Named] = (),
+    *,
+    fewest: int = 2,
+    tolerances: Sequence[float] = TOLERANCES,
 ) -> list[FittedType]:
     """Types of crystals of one anonymised formula, the most frequent first.
 
     Args:
-        crystals: names and atoms, any cells of them. Those whose symmetry is not found are passed over.
+        crystals: names and atoms, any cells of them, and if they are parts of something, the formula of the
+            whole. Those whose symmetry is not found are passed over.
+        relatives: the same of further ones, which begin no type, but join what otherwise were one crystal's.
         fewest: compounds that a type must be fitted to.
         tolerances: Å, within which symmetry is looked for. Where two of them give different types the crystal
             counts in both.
     """
-    groups: dict[tuple, list[Member]] = defaultdict(list)
-    for name, atoms in crystals:
-        for member in members_of(atoms, name, tolerances):
-            groups[member.signature].append(member)
-    clusters = [cluster for members in groups.values() for cluster in _clustered(members)]
+    members = _by_signature(crystals, tolerances)
+    clusters = [cluster for alike in members.values() for cluster in _clustered(alike)]
+    alone: dict[tuple, list[Cluster]] = defaultdict(list)
+    for cluster in clusters:
+        if len(cluster) == 1:
+            alone[cluster.first.signature].append(cluster)
+    for signature, others in _by_signature(relatives if alone else (), tolerances).items():
+        for member in others:
+            if (found := _best_cluster(member, alone.get(signature, ()))) is not None:
+                found[0].add(member, found[1])
     kept = sorted((cluster for cluster in clusters if len(cluster) >= fewest), key=len, reverse=True)
     return [cluster.fitted() for cluster in kept]
 
 
-def members_of(atoms: Atoms, name: str, tolerances: Sequence[float] = TOLERANCES) -> list[Member]:
+def _by_signature(crystals: Iterable[Named], tolerances: Sequence[float]) -> dict[tuple, list[Member]]:
+    members: dict[tuple, list[Member]] = defaultdict(list)
+    for name, atoms, *whole in crystals:
+        for member in members_of(atoms, name, tolerances, *whole):
+            members[member.signature].append(member)
+    return members
+
+
+def members_of(
+    atoms: Atoms, name: str, tolerances: Sequence[float] = TOLERANCES, whole: Formula | None = None
+) -> list[Member]:
     """A crystal as its symmetry within each tolerance makes it, those of different signature."""
     members: dict[tuple, Member] = {}
     for tolerance in tolerances:
         try:
-            member = Member.of(atoms, name, tolerance)
+            member = Member.of(atoms, name, tolerance, whole)
         except CrystalNetError:
             continue  # no symmetry is found within it
         members.setdefault(member.signature, member)

@@ -66,7 +66,7 @@ def clues(candidates: Sequence[Candidate], frames: Frames) -> dict[str, float]:
         "left": left(first, frames),
         "gap": candidates[1].score - first.score if len(candidates) > 1 else ALONE,
         "compounds": first.trial.template.n_compounds,
-        "volume": structure.volume / usual_volume(structure.composition.get_el_amt_dict()),
+        "volume": structure.volume / usual_volume(first.contents),
         "bond": bond(structure),
     }
 

@@ -57,7 +57,6 @@ class FittedType(NamedTuple):
     letters: tuple[str, ...]
     elements: tuple[Counter[str], ...]
     n_compounds: int
-    n_compounds: int
 
     def template(self, name: str = "") -> Template:
         """Its symmetry exact, and with the elements that are most frequent in it."""

@@ -13,6 +13,7 @@ from crystalnet.data.checks import supported_elements
 from crystalnet.data.chemistry import unlikeness
 from crystalnet.errors import Code, CrystalNetError
 from crystalnet.solving.formulas import amounts_of
+from crystalnet.solving.relatives import HYDROGEN
 from crystalnet.solving.templates import Template
 
 UNNAMED = "?"
@@ -120,6 +121,19 @@ class Knowledge:
     def formula(self) -> dict[str, int]:
         """Amounts by element, where they are known."""
         return dict(zip(self.elements, self.amounts or (), strict=False))
+
+    @property
+    def bare(self) -> Knowledge | None:
+        """The same without hydrogen, which X-rays hardly see; None where there is none, or too little else.
+
+        >>> Knowledge.of("Mg(OH)2").bare.formula, Knowledge.of("NaCl").bare, Knowledge.of("LiH").bare
+        ({'Mg': 1, 'O': 2}, None, None)
+        """
+        left = {element: n for element, n in self.formula.items() if element != HYDROGEN}
+        if not self.is_complete or len(left) == len(self.elements) or len(left) < 2:
+            return None
+        divisor = math.gcd(*left.values())
+        return Knowledge(tuple(left), tuple(n // divisor for n in left.values()))
 
     def allows(self, amounts: tuple[int, ...]) -> bool:
         """Whether an anonymised formula has the right number of elements, and the right amounts if known."""

@@ -29,7 +29,7 @@ from typing import NamedTuple
 import numpy as np
 
 from crystalnet.data.chemistry import unlikeness
-from crystalnet.data.leakage import ENANTIOMORPHS
+from crystalnet.data.leakage import ENANTIOMORPHS, Formula
 from crystalnet.data.normalisers import Normaliser, normaliser_of
 from crystalnet.physics.atoms import Atoms
 from crystalnet.solving.templates import SAME_PLACE, Template, hall_number
@@ -60,17 +60,35 @@ class Member:
 
     Attributes:
         template: the crystal; of an enantiomorphic pair of groups the one with the lower number.
+        whole: formula of the crystal that it is a part of, if it is: without hydrogen, say.
     """
 
     template: Template
+    whole: Formula | None = None
 
     @classmethod
-    def of(cls, atoms: Atoms, name: str = "the crystal", tolerance: float | None = None) -> Member:
+    def of(
+        cls,
+        atoms: Atoms,
+        name: str = "the crystal",
+        tolerance: float | None = None,
+        whole: Formula | None = None,
+    ) -> Member:
         """A crystal, any cell of it; arguments and errors as those of `Template.of`."""
         template = Template.of(atoms, name, tolerance)
         if template.space_group in ENANTIOMORPHS:
             template = Template.of(atoms._replace(frac_coords=-atoms.frac_coords), name, tolerance)
-        return cls(template)
+        return cls(template, whole)
+
+    @property
+    def compound(self) -> Formula:
+        """The formula that it counts for.
+
+        >>> iron = Atoms(2.87 * np.eye(3), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Fe", "Fe"]))
+        >>> Member.of(iron, whole=(("Fe", 1), ("H", 1))).compound
+        (('Fe', 1), ('H', 1))
+        """
+        return self.whole or self.template.formula
 
     @cached_property
     def normaliser(self) -> Normaliser:

@@ -8,7 +8,7 @@ until its curve is the measured one; the best are refined with their free coordi
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from crystalnet.solving.catalogue import Catalogue
 from crystalnet.solving.frames import Frames, reflections
 from crystalnet.solving.knowledge import Knowledge
 from crystalnet.solving.refinement import STAGES, Trial, refine
+from crystalnet.solving.relatives import HYDROGEN
 from crystalnet.solving.shared_roles import Filled, sharing
 from crystalnet.solving.templates import FAMILIES, Template
 
@@ -55,7 +56,8 @@ def from_profile(
         system: crystal system, where it is known.
         seed: of the strains that are tried first.
     """
-    trials = [usual(one) for one in filled(knowledge, catalogue, system)]
+    fillings = filled(knowledge, catalogue, system)
+    trials = [usual(one) for one in fillings]
     lines = [lines_of(trial, profile) for trial in trials]
     fits = fitted(profile, lines, seed=seed)
     rank = {place: _price(fit, trials[place], frames) for place, fit in fits.items()}
@@ -70,7 +72,9 @@ def from_profile(
         height = fits[place].height
         trial = Trial(trial.template, lattice, trial.symbols, trial.frac_coords, THERMAL, height)
         trial = refine(trial, frames, STAGES, lattice=True, thermal=True)
-        candidates.append(Candidate.of(trial, f"{ORIGIN} of {trial.template.name}", frames))
+        n_absent = fillings[place].n_absent
+        origin = f"{ORIGIN} of {trial.template.name}{' without hydrogen' if n_absent else ''}"
+        candidates.append(Candidate.of(trial, origin, frames, n_absent=n_absent))
         if len(candidates) == REFINED:
             break
     return sorted(candidates, key=lambda candidate: candidate.score)
@@ -96,13 +100,27 @@ def lines_of(trial: Trial, profile: Profile) -> Lines:
 
 def filled(knowledge: Knowledge, catalogue: Catalogue, system: str | None) -> list[Filled]:
     """Templates with the sample's elements in their likeliest order, the most alike ones; after those of its
-    formula come those in which two elements share a role."""
+    formula come those in which two elements share a role, and those without hydrogen."""
     if knowledge.n_hidden != 0:
         return []
     family = FAMILIES.get(system)
     own = [_likeliest(knowledge, template) for template in catalogue.templates(knowledge, family)]
     shared = _few(sharing(knowledge, catalogue, family), system)[:SHARED]
-    return [*_few(own, system), *shared][:SCREENED]
+    unseen = _few(without_hydrogen(knowledge, catalogue, family), system)[:SHARED]
+    others = [*shared, *unseen]
+    return [*_few(own, system)[: SCREENED - len(others)], *others]
+
+
+def without_hydrogen(knowledge: Knowledge, catalogue: Catalogue, family: str | None) -> Iterator[Filled]:
+    """Templates of what the formula is without hydrogen: that has no place in them."""
+    if (bare := knowledge.bare) is None:
+        return
+    formula = knowledge.formula
+    heavy = sum(formula.values()) - formula[HYDROGEN]
+    for template in catalogue.templates(bare, family):
+        units, rest = divmod(len(template.symbols), heavy)
+        if not rest:
+            yield _likeliest(bare, template)._replace(n_absent=units * formula[HYDROGEN])
 
 
 def _likeliest(knowledge: Knowledge, template: Template) -> Filled:

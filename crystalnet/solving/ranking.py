@@ -46,6 +46,7 @@ from crystalnet.lattice.volumes import usual_volume
 from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.tables import ATOMIC_NUMBERS
 from crystalnet.solving.candidates import Candidate
+from crystalnet.solving.relatives import bare
 
 FACTS = ("distance", "lead", "unnamed", "faintest", "ideal", "volume", "bond", "peaks")
 ERROR = 0.03  # distance that errors of measurement make, our choice: less says no more
@@ -66,16 +67,46 @@ def structure_of(atoms: Atoms) -> Structure:
 
 
 def distinct(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """By rising score, without repetitions: of structures that match, the first stays."""
+    """By rising score, without repetitions: of structures that match, the first stays; but of two that match
+    without hydrogen, one that has a place for it rather than one that has none."""
     matcher, kept, structures = StructureMatcher(), [], []
-    for candidate in sorted(candidates, key=lambda one: one.score):
+
+    def same(one: Structure, other: Structure) -> bool:
+        return matcher.fit(one, other, skip_structure_reduction=True)
+
+    ranked = sorted(candidates, key=lambda one: one.score)
+    whole = [without_hydrogen(one) for one in ranked if not one.n_absent][:COMPARED] if _lack(ranked) else []
+    for candidate in ranked:
         if len(kept) < COMPARED:
             structure = structure_of(candidate.trial.atoms).get_reduced_structure()  # once, not for each pair
-            if any(matcher.fit(structure, other, skip_structure_reduction=True) for other in structures):
+            if any(same(structure, other) for other in structures):
+                continue
+            if candidate.n_absent and any(same(structure, other) for other in whole):
                 continue
             structures.append(structure)
         kept.append(candidate)
     return kept
+
+
+def _lack(candidates: Sequence[Candidate]) -> bool:
+    return any(one.n_absent for one in candidates)
+
+
+def without_hydrogen(candidate: Candidate) -> Structure:
+    """What X-rays see of a candidate, reduced.
+
+    >>> from crystalnet.patterns.observed import Observed
+    >>> from crystalnet.solving.frames import Frames
+    >>> from crystalnet.solving.refinement import Trial
+    >>> from crystalnet.solving.templates import Template
+    >>> hydride = Atoms(2.04 * (1 - np.eye(3)), np.array([[0] * 3, [0.5] * 3]), np.array(["Li", "H"]))
+    >>> template, frames = Template.of(hydride), Frames(Observed.of_structure(hydride))
+    >>> trial = Trial(template, template.lattice, ("Li", "H"), template.frac_coords)
+    >>> without_hydrogen(Candidate.of(trial, "analogue of NaCl", frames)).composition.reduced_formula
+    'Li'
+    """
+    atoms = candidate.trial.atoms
+    return structure_of(atoms if (heavy := bare(atoms)) is None else heavy).get_reduced_structure()
 
 
 def lead(candidates: Sequence[Candidate]) -> float:
@@ -118,7 +149,7 @@ def facts(candidates: Sequence[Candidate]) -> dict[str, float]:
         "unnamed": first.n_unnamed,
         "faintest": faintest(first.trial.symbols),
         "ideal": int(first.ideal),
-        "volume": structure.volume / usual_volume(structure.composition.get_el_amt_dict()),
+        "volume": structure.volume / usual_volume(first.contents),
         "bond": bond(structure),
         "peaks": first.n_peaks,
     }

@@ -25,11 +25,13 @@ MOST_WAYS = 6  # to part a role's sites between two elements, our choice
 
 
 class Filled(NamedTuple):
-    """A template, the elements of its atoms, and how unlike its own they are."""
+    """A template, the elements of its atoms, how unlike its own they are, and how many atoms of hydrogen are
+    not among them."""
 
     unlike: float
     template: Template
     symbols: tuple[str, ...]
+    n_absent: int = 0
 
 
 def sharing(knowledge: Knowledge, catalogue: Catalogue, family: str | None = None) -> Iterator[Filled]:

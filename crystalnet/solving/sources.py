@@ -45,7 +45,7 @@ from crystalnet.solving.verdict import Verdict, verdict_of
 
 SIMPLIFIED = 6  # candidates whose higher symmetry is looked for, our choice
 SOURCES = ("analogues", "profile", "network", "phasing")
-MOST_SURE = 0.75  # of an answer that the profile alone gives, our choice until it is calibrated
+MOST_SURE = 0.75  # of an answer of the profile alone, or without hydrogen, our choice until it is calibrated
 EXPLAINED = 0.45  # distance of a whole curve, our choice: right structures mostly come nearer unrefined
 WIDER = 8  # candidates from positions that are compared with the whole curve, our choice
 INDEXED = tuple(system for system, family in FAMILIES.items() if family in CENTRINGS)  # crystal systems
@@ -97,6 +97,8 @@ def judged(ranked: Sequence[Candidate], frames: Frames, peaks: Frames | None = N
     if isinstance(frames.observed, ObservedCurve) and not ranked[0].n_unnamed:
         told = evidence.clues(ranked, frames)
         sure = float(probability(evidence.features_of_clues(told), evidence.WEIGHTS))
+        if ranked[0].n_absent and sure > MOST_SURE:
+            return Judgement(MOST_SURE, Verdict.FAINT, told)  # places of hydrogen are open
         return Judgement(sure, verdict_of(told, sure), told)
     first, *others = [one.changed(one.trial, peaks) for one in ranked[:COMPARED]] if peaks else ranked
     told = facts([first, *sorted(others, key=lambda one: one.score)])

@@ -156,7 +156,9 @@ def some_types(tmp_path_factory):
     """A file of some prototypes, and the crystals."""
     crystals = library_crystals()[::4]
     path = tmp_path_factory.mktemp("types") / "some.safetensors"
-    types = {c.material_id: fitted_types([("it", c.atoms)], 1, (0.01,))[0] for c in crystals}
+    types = {
+        c.material_id: fitted_types([("it", c.atoms)], fewest=1, tolerances=(0.01,))[0] for c in crystals
+    }
     order = sorted(types, key=lambda name: types[name].amounts)
     fitted_to = [(reduced_formula(crystal), crystal.space_group) for crystal in crystals]
     write(path, (types[name] for name in order), dict(enumerate(order)), fitted_to)
