@@ -24,7 +24,7 @@ NO_EXAMPLES = (
     *(f"show/explorers/{name}.py" for name in ("candidates", "composition", "crystal", "explorer")),
     *(f"show/explorers/{name}.py" for name in ("latent", "stored")),
     *("solving/analogues.py", "solving/densities.py", "solving/door.py", "solving/profile_search.py"),
-    *("solving/report.py", "solving/solution.py", "solving/structure_types.py"),
+    *("solving/solution.py", "solving/structure_types.py"),
 )
 # module or module::function that needs no example, and why
 ELSEWHERE = {
@@ -52,9 +52,17 @@ ELSEWHERE = {
     "scoring/samples.py::row_of": "solves: tests/scoring/test_samples.py does",
     "solving/given_cell.py::from_cell": "solves: tests/solving/test_profile_search.py does",
     "solving/refined_files.py": "needs a refinement: tests/command/test_main.py does",
+    **{
+        f"solving/report/{name}": "needs a solution: tests/solving/test_report.py has one"
+        for name in (
+            *("__init__.py::write_report", "__init__.py::report", "facts.py::Facts", "html.py::page"),
+            *("crystal.py::of_crystal", "lines.py", "markdown.py::page", "files.py::write_density"),
+        )
+    },
     "solving/rietveld_plan.py": "rietx's objects: tests/solving/test_rietveld.py does",
     "solving/rietveld.py::refined": "takes seconds: tests/solving/test_rietveld.py does",
     "scoring/evaluation.py::Predictor": "a protocol",
+    "show/report.py": "needs a solution: tests/solving/test_report.py has one",
     "show/gallery.py": "draws a dozen pictures: tests/show/test_figures.py does",
     "physics/tables/make_form_factors.py::form_factors": "imports much of pymatgen, for seconds",
 }

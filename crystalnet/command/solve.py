@@ -31,6 +31,7 @@ MOST_SHOWN = 10  # candidates on the screen, our choice
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), help="folder of the report, or table of many patterns"
 )
+@click.option("--refine/--no-refine", default=True, help="the answer that the report shows")
 @click.option("--seed", type=int, default=0, show_default=True, help="of everything drawn")
 @click.option("--workers", type=int, default=1, show_default=True, help="processes, for many patterns")
 @click.option("--dask", metavar="ADDRESS", help="of a Dask scheduler, for many patterns")
@@ -46,6 +47,7 @@ def solve(
     cell: tuple[float, ...],
     space_group: str | None,
     out: Path | None,
+    refine: bool,
     seed: int,
     workers: int,
     dask: str | None,
@@ -71,12 +73,20 @@ def solve(
         click.echo(rows.to_json(orient="records") if as_json else rows.to_string(index=False))
         click.echo(f"Kept in {out}", err=True)
         return
-    from crystalnet.solving.report import write_report
+    from crystalnet.solving.report import absent, write_report
+    from crystalnet.solving.rietveld import refined_or_why
     from crystalnet.solving.solution import solve as solved
 
+    if out:
+        absent(out)  # before minutes of work
     told = {"cell": cell or None, "space_group": space_group, "scan": scan}
     solution = solved(pattern, formula, wavelength, system, **told, progress=not quiet, seed=seed)
-    folder = write_report(solution, out) if out else None
+    folder = None
+    if out:
+        answer, why = None, ("Not refined: --no-refine.",)
+        if refine and solution.candidates:
+            answer, why = refined_or_why(solution.fit, solution.structure)
+        folder = write_report(solution, out, answer, remarks=why)
     click.echo(json.dumps(_facts(solution, folder)) if as_json else _words(solution, folder))
 
 

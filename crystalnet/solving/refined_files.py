@@ -12,10 +12,9 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from crystalnet import __version__
 from crystalnet.data.crystals import SYMPREC
-from crystalnet.errors import Code, CrystalNetError, writing
-from crystalnet.solving.rietveld import AXES, Refined
-
-UNITS = {"a": "Å", "b": "Å", "c": "Å", "alpha": "°", "beta": "°", "gamma": "°"}
+from crystalnet.errors import writing
+from crystalnet.solving.report import absent
+from crystalnet.solving.rietveld import AXES, UNITS, Refined
 
 
 def write_refined(refined: Refined, folder: str | Path, name: str = "refinement") -> Path:
@@ -29,11 +28,7 @@ def write_refined(refined: Refined, folder: str | Path, name: str = "refinement"
     Raises:
         CrystalNetError: the folder exists, or cannot be written.
     """
-    folder = Path(folder)
-    if folder.exists():
-        raise CrystalNetError(
-            f"{folder} exists already. Name another folder, or remove it first.", Code.NOT_WRITTEN
-        )
+    folder = absent(folder)
     part = None
     try:
         with writing(folder):

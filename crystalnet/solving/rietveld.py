@@ -25,11 +25,12 @@ from pymatgen.io.cif import CifWriter
 from crystalnet.data.crystals import SYMPREC
 from crystalnet.errors import Code, CrystalNetError
 from crystalnet.patterns.measured import Measured
-from crystalnet.patterns.peaks import fit_peaks
+from crystalnet.patterns.peaks import PeakFit, fit_peaks
 from crystalnet.patterns.wavelengths import wavelength_of
 from crystalnet.solving.rietveld_plan import ATOMS, CELL, SHIFT, instrument_of, is_flat, plan_of
 
-AXES = "a", "b", "c", "alpha", "beta", "gamma"
+UNITS = {"a": "Å", "b": "Å", "c": "Å", "alpha": "°", "beta": "°", "gamma": "°"}
+AXES = tuple(UNITS)
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ def refined(
         remarks.append("Nothing beyond scale and background made the fit better: this is the start.")
     known = {one.path: Quantity(one.value, one.stderr) for one in result.parameters}
     phase, told = refinement.structure.phases[0], result.statistics
-    remarks += [f"{one.code} at {one.where}." for one in result.diagnostics if one.level == "warning"]
+    remarks += [one.message for one in result.diagnostics if one.level == "warning"]
     agreement = result.phase_agreement[0].r_bragg if result.phase_agreement else None
     agreement = np.nan if agreement is None else agreement
     return Refined(
@@ -190,6 +191,23 @@ def refined(
         round(time.perf_counter() - started, 2),
         tuple(remarks),
     )
+
+
+def refined_or_why(fit: PeakFit | None, structure: Structure) -> tuple[Refined | None, tuple[str, ...]]:
+    """An answer refined against the pattern that it explains; None, and why, where that cannot be.
+
+    Args:
+        fit: the pattern taken apart; None where it came as a list of peaks.
+
+    >>> refined_or_why(None, Structure(np.eye(3), ["Po"], [[0, 0, 0]]))[1]
+    ('Not refined: only peaks were given.',)
+    """
+    if fit is None:
+        return None, ("Not refined: only peaks were given.",)
+    try:
+        return refined(fit.pattern, structure, fit.wavelength, k_alpha_2=fit.doublet is not None), ()
+    except CrystalNetError as error:
+        return None, (f"Not refined ({error.code.name}): {error}",)
 
 
 def _files_of(refinement, result, folder: Path) -> dict[str, str]:
