@@ -51,7 +51,7 @@ ELSEWHERE = {
     "runs/trainings.py": "trains: tests/runs/test_trainings.py does",
     "scoring/samples.py::row_of": "solves: tests/scoring/test_samples.py does",
     "solving/given_cell.py::from_cell": "solves: tests/solving/test_profile_search.py does",
-    "solving/refined_files.py": "needs a refinement: tests/command/test_main.py does",
+    "solving/rietveld/files.py": "needs a refinement: tests/command/test_main.py does",
     **{
         f"solving/report/{name}": "needs a solution: tests/solving/test_report.py has one"
         for name in (
@@ -59,8 +59,9 @@ ELSEWHERE = {
             *("crystal.py::of_crystal", "lines.py", "markdown.py::page", "files.py::write_density"),
         )
     },
-    "solving/rietveld_plan.py": "rietx's objects: tests/solving/test_rietveld.py does",
-    "solving/rietveld.py::refined": "takes seconds: tests/solving/test_rietveld.py does",
+    "solving/rietveld/fits.py": "rietx's objects: tests/solving/test_rietveld.py refines",
+    "solving/rietveld/plan.py": "rietx's objects: tests/solving/test_rietveld.py does",
+    "solving/rietveld/__init__.py::refined": "takes seconds: tests/solving/test_rietveld.py does",
     "scoring/evaluation.py::Predictor": "a protocol",
     "show/report.py": "needs a solution: tests/solving/test_report.py has one",
     "show/gallery.py": "draws a dozen pictures: tests/show/test_figures.py does",

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from crystalnet import __version__
+from crystalnet.command.catalogue import catalogue
 from crystalnet.command.doctor import doctor, formats
 from crystalnet.command.pattern import pattern
 from crystalnet.command.refine import refine
@@ -44,5 +45,5 @@ def main() -> None:
     """
 
 
-for command in (solve, refine, pattern, formats, doctor):
+for command in (solve, refine, catalogue, pattern, formats, doctor):
     main.add_command(command)

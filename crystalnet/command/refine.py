@@ -18,6 +18,13 @@ import click
 @click.argument("structure", type=click.Path(path_type=Path))
 @click.option("-w", "--wavelength", help="Å, or a name such as CuKa, where the file does not say it")
 @click.option("--scan", type=int, help="which one of a file of several, 1 for the first")
+@click.option(
+    "--with",
+    "others",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="a further phase of the sample (CIF, POSCAR), of which cell and amount are refined; may be repeated",
+)
 @click.option("--cell-only", is_flag=True, help="keep the atoms where they are")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="folder of CIF, sites, profile and page")
 @click.option("--json", "as_json", is_flag=True, help="print the answer as JSON")
@@ -27,6 +34,7 @@ def refine(
     *,
     wavelength: str | None,
     scan: int | None,
+    others: tuple[Path, ...],
     cell_only: bool,
     out: Path | None,
     as_json: bool,
@@ -34,16 +42,20 @@ def refine(
     """Rietveld refinement of STRUCTURE (CIF, POSCAR) against PATTERN: cell, sites and R factors."""
     from crystalnet.data.tables import read_crystals
     from crystalnet.patterns.measured import read_pattern
-    from crystalnet.solving.refined_files import refinement_page, write_refined
+    from crystalnet.solving.report import absent
     from crystalnet.solving.rietveld import refined
+    from crystalnet.solving.rietveld.files import refinement_page, write_refined
 
-    crystal = read_crystals(structure).crystals[0]
+    if out:
+        absent(out)
+    phase, *more = (read_crystals(path).crystals[0].structure for path in (structure, *others))
     measured = read_pattern(pattern, wavelength, scan=scan)
-    answer = refined(measured, crystal.structure, wavelength, free_atoms=not cell_only)
+    answer = refined(measured, phase, wavelength, free_atoms=not cell_only, others=more)
     folder = write_refined(answer, out, pattern.name) if out else None
     if as_json:
         cell = {axis: str(quantity) for axis, quantity in answer.cell.items()}
         told = {"cell": cell, **answer.factors, "before": answer.before, "seconds": answer.seconds}
+        told["shares"] = {name: share.value for name, share in answer.shares.items()}
         click.echo(json.dumps({**told, "folder": str(folder) if folder else None}))
     else:
         click.echo(refinement_page(answer, pattern.name))

@@ -29,6 +29,9 @@ MOST_SHOWN = 10  # candidates on the screen, our choice
 @click.option("--cell", nargs=6, type=float, metavar="A B C ALPHA BETA GAMMA", help="Å and degrees, if known")
 @click.option("--space-group", help="number or symbol, if it is known with the cell")
 @click.option(
+    "--catalogue", type=click.Path(path_type=Path), help="structure types that `crystalnet catalogue` made"
+)
+@click.option(
     "-o", "--out", type=click.Path(path_type=Path), help="folder of the report, or table of many patterns"
 )
 @click.option("--refine/--no-refine", default=True, help="the answer that the report shows")
@@ -46,6 +49,7 @@ def solve(
     system: str | None,
     cell: tuple[float, ...],
     space_group: str | None,
+    catalogue: Path | None,
     out: Path | None,
     refine: bool,
     seed: int,
@@ -68,7 +72,14 @@ def solve(
         told = {"formula": formula, "wavelength": wavelength, "crystal_system": system, "scan": scan}
         told = {name: str(value) for name, value in told.items() if value}
         rows = solve_series(
-            pattern, out, told=told, workers=workers, scheduler=dask, progress=not quiet, seed=seed
+            pattern,
+            out,
+            told=told,
+            workers=workers,
+            scheduler=dask,
+            progress=not quiet,
+            seed=seed,
+            **({"catalogue": catalogue} if catalogue else {}),
         )
         click.echo(rows.to_json(orient="records") if as_json else rows.to_string(index=False))
         click.echo(f"Kept in {out}", err=True)
@@ -79,7 +90,7 @@ def solve(
 
     if out:
         absent(out)  # before minutes of work
-    told = {"cell": cell or None, "space_group": space_group, "scan": scan}
+    told = {"cell": cell or None, "space_group": space_group, "scan": scan, "catalogue": catalogue}
     solution = solved(pattern, formula, wavelength, system, **told, progress=not quiet, seed=seed)
     folder = None
     if out:

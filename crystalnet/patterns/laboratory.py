@@ -25,6 +25,7 @@ from crystalnet.patterns.simulation import LABORATORY, full_width
 from crystalnet.patterns.wavelengths import wavelength_of
 from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.tables import form_factor
+from crystalnet.physics.texture import march_dollase
 
 RANGE = 5.0, 90.0  # degrees, as the minerals of RRUFF are measured
 STEP = 0.02  # degrees
@@ -180,7 +181,7 @@ def reflections_of(atoms: Atoms, sample: Sample, highest: float) -> tuple[np.nda
     if sample.march != 1:
         normal = np.array(sample.face) @ reciprocal
         cosine2 = (g @ normal / (2 * s * np.linalg.norm(normal))) ** 2
-        intensity *= (sample.march**2 * cosine2 + (1 - cosine2) / sample.march) ** -1.5
+        intensity *= march_dollase(cosine2, sample.march)
     strong = np.flatnonzero(intensity > WEAKEST * intensity.max())
     strong = strong[np.argsort(s[strong], kind="stable")]
     return s[strong], intensity[strong]

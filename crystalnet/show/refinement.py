@@ -13,7 +13,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from crystalnet.show.style import BLUE, GREEN, INK, RED, styled
-from crystalnet.solving.rietveld import Refined
+from crystalnet.solving.rietveld.result import Refined
 
 BELOW = 0.08  # of the height, our choice: between the curves and what stands below them
 

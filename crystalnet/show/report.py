@@ -9,7 +9,7 @@ from IPython.display import HTML
 
 from crystalnet.solving.report import html
 from crystalnet.solving.report.facts import Facts
-from crystalnet.solving.rietveld import Refined
+from crystalnet.solving.rietveld.result import Refined
 from crystalnet.solving.solution import Solution
 
 HEIGHT = 720  # pixels, our choice: the curves and what stands above them

@@ -88,7 +88,19 @@ def test_what_is_read_is_said(said):
     text, status = said("formats")
     assert status == 0 and ".cif" in text and "XRDML" in text.upper()
     text, status = said("--help")
-    assert status == 0 and all(name in text for name in ("solve", "pattern", "formats", "doctor"))
+    assert status == 0 and all(
+        name in text for name in ("solve", "refine", "catalogue", "pattern", "formats", "doctor")
+    )
+
+
+def test_a_catalogue_of_ones_own_is_made_and_used(said, folder, tmp_path):
+    text, status = said(
+        "catalogue", folder / "salt.cif", "-o", tmp_path / "mine.safetensors", "--json", "--quiet"
+    )
+    assert status == 0 and json.loads(text)["types"] == 1
+    words = ["-f", "NaCl", "-w", "CuKa1", "--json", "--quiet", "--catalogue", tmp_path / "mine.safetensors"]
+    text, status = said("solve", folder / "patterns" / "salt.xy", *words)
+    assert status == 0 and json.loads(text)["candidates"][0]["space group"] == 225
 
 
 def test_a_structure_is_refined_and_filed(said, folder, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import rietx as rx
@@ -9,12 +11,16 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 
 from crystalnet.errors import Code, CrystalNetError
+from crystalnet.patterns.laboratory import Sample, measured_sample
 from crystalnet.patterns.simulation import simulated
-from crystalnet.solving.rietveld import Quantity, refined
+from crystalnet.physics.atoms import Atoms
+from crystalnet.solving.rietveld import refined
+from crystalnet.solving.rietveld.result import Quantity
 
 RUTILE = Structure.from_spacegroup(
     136, Lattice.tetragonal(4.594, 2.959), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]
 )
+SALT = Structure.from_spacegroup(225, Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +61,45 @@ def test_other_programs_get_the_same_cell(answer, tmp_path):
         assert len(read(path).phases) == 1
         assert f"{answer.cell['a'].value:.4f}"[:6] in answer.files[end]
     assert "Lam" in answer.files[".instprm"]
+
+
+def sample(**told):
+    atoms = Atoms(
+        RUTILE.lattice.matrix, RUTILE.frac_coords, np.array([site.specie.symbol for site in RUTILE])
+    )
+    return measured_sample(atoms, Sample(**told), two_theta_range=(15, 100))
+
+
+def test_grains_that_lie_on_a_face_are_found():
+    answer = refined(sample(face=(1, 1, 0), march=0.7, counts=20_000), RUTILE, "CuKa")
+    assert answer.grains.face in ((1, 1, 0), (1, -1, 0))
+    assert answer.grains.march.value == pytest.approx(0.7, abs=0.05)
+    assert "grains on (1" in answer.facts["texture (March-Dollase)"]
+
+
+def test_grains_as_they_fall_need_no_texture(answer):
+    assert answer.grains is None and "texture (March-Dollase)" not in answer.facts
+
+
+def test_shares_of_two_phases_come_back():
+    """Intensities add in proportion to mass over volume; both are drawn on one scale of counts."""
+    rutile, salt = (powder(structure) for structure in (RUTILE, SALT))
+    pattern = replace(rutile, counts=rutile.counts + salt.counts, name="two phases")
+    answer = refined(pattern, RUTILE, "CuKa1", others=[SALT])
+    alone = refined(pattern, RUTILE, "CuKa1")
+    assert answer.factors["Rwp"] < 0.5 * alone.factors["Rwp"] and len(answer.other_ticks) > 5
+    assert set(answer.shares) and sum(one.value for one in answer.shares.values()) == pytest.approx(1)
+    assert answer.cell["a"].value == pytest.approx(4.594, abs=2e-3) and alone.shares == {}
+
+
+def powder(structure):
+    return simulated(structure, "CuKa1", (20, 90), counts=20_000, lorentzian=0.3)
+
+
+def test_nothing_is_left_in_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refined(simulated(RUTILE, "CuKa1", (20, 90), step=0.05), RUTILE, free_atoms=False)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_a_wavelength_it_is_asked_for():

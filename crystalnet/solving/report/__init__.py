@@ -13,7 +13,7 @@ from crystalnet.solving.ranking import structure_of
 from crystalnet.solving.report import html, markdown
 from crystalnet.solving.report.facts import MOST, Facts
 from crystalnet.solving.report.files import cif, write_density
-from crystalnet.solving.rietveld import Refined
+from crystalnet.solving.rietveld.result import Refined
 from crystalnet.solving.solution import Solution
 
 

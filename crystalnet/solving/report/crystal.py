@@ -15,7 +15,7 @@ from pymatgen.symmetry.structure import SymmetrizedStructure
 from crystalnet.data.crystals import SYMPREC
 from crystalnet.solving.candidates import Candidate
 from crystalnet.solving.report.section import Section
-from crystalnet.solving.rietveld import AXES, UNITS, Refined
+from crystalnet.solving.rietveld.result import AXES, UNITS, Refined
 
 NEIGHBOURS = 3.2  # Å, our choice: bonds of all but the largest ions
 BEYOND = 1.3  # of the shortest distance, our choice: what still counts as a neighbour

@@ -16,7 +16,7 @@ from crystalnet.solving.ranking import CONFIDENT
 from crystalnet.solving.report.crystal import conventional, distances, of_crystal, sites
 from crystalnet.solving.report.lines import Strangers, listed, reflections, strange, strangers
 from crystalnet.solving.report.section import Section
-from crystalnet.solving.rietveld import Refined
+from crystalnet.solving.rietveld.result import Refined
 from crystalnet.solving.solution import Solution
 
 MOST = 5  # candidates that are told of, our choice
@@ -104,10 +104,7 @@ def _pattern(solution: Solution, refined: Refined | None, remarks: Sequence[str]
             "B of all atoms": f"{trial.b_factor:.2f} Å²",
         }
         return Section("Pattern", facts, remarks=remarks or ("Not refined.",))
-    facts = {name: f"{value:.4f}" for name, value in refined.factors.items()}
-    facts["Rwp with scale and background alone"] = f"{refined.before:.4f}"
-    facts["shift of the sample (mm) or of the zero (°)"] = str(refined.shift)
-    return Section("Pattern", facts, remarks=(*refined.remarks, *remarks))
+    return Section("Pattern", refined.facts, remarks=(*refined.remarks, *remarks))
 
 
 def _candidates(solution: Solution) -> Section:

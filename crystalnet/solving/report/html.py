@@ -12,7 +12,7 @@ from crystalnet.solving.report.curves import drawing
 from crystalnet.solving.report.facts import Facts
 from crystalnet.solving.report.picture import SCRIPT, picture
 from crystalnet.solving.report.section import Section
-from crystalnet.solving.rietveld import Refined
+from crystalnet.solving.rietveld.result import Refined
 from crystalnet.solving.solution import Solution
 
 STYLE = Path(__file__).with_name("page.css")

@@ -14,7 +14,7 @@ from crystalnet import __version__
 from crystalnet.data.crystals import SYMPREC
 from crystalnet.errors import writing
 from crystalnet.solving.report import absent
-from crystalnet.solving.rietveld import AXES, UNITS, Refined
+from crystalnet.solving.rietveld.result import AXES, UNITS, Refined
 
 
 def write_refined(refined: Refined, folder: str | Path, name: str = "refinement") -> Path:
@@ -65,9 +65,7 @@ def refinement_page(refined: Refined, name: str) -> str:
         "| | |",
         "|---|---|",
         *(f"| {axis} ({UNITS[axis]}) | {refined.cell[axis]} |" for axis in AXES),
-        *(f"| {name} | {value:.4f} |" for name, value in refined.factors.items()),
-        f"| Rwp with scale and background alone | {refined.before:.4f} |",
-        f"| shift of the sample (mm) or of the zero (°) | {refined.shift} |",
+        *(f"| {name} | {told} |" for name, told in refined.facts.items()),
         "",
         "| " + " | ".join(refined.sites.columns) + " |",
         "|" + "---|" * len(refined.sites.columns),
