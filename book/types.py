@@ -29,7 +29,8 @@ from crystalnet.solving.clusters import fitted_types, members_of
 from crystalnet.solving.fitted_types import FittedType
 from crystalnet.solving.members import Member, lies_upon
 from crystalnet.solving.relatives import bare, merged
-from crystalnet.solving.structure_types import CARD, FILE, TypeFile, in_order, write
+from crystalnet.solving.structure_types import CARD, FILE, TypeFile
+from crystalnet.solving.type_writing import in_order, write
 
 FILES = "paper_split", "seven_systems", "large_cells"
 RECORD = Path(__file__).with_name("types.csv")

@@ -25,7 +25,7 @@ from crystalnet.physics.atoms import Atoms
 from crystalnet.runs.provenance import fingerprint
 from crystalnet.solving.clusters import fitted_types
 from crystalnet.solving.fitted_types import FittedType
-from crystalnet.solving.structure_types import write
+from crystalnet.solving.type_writing import write
 
 BETWEEN_COMMITS = 200  # crystals, our choice: so many are read again after an interruption
 _TABLES = """

@@ -24,8 +24,9 @@ from crystalnet.solving.members import Member, lies_upon
 from crystalnet.solving.ranking import structure_of
 from crystalnet.solving.solution import solve
 from crystalnet.solving.sources import embedded
-from crystalnet.solving.structure_types import FILE, TypeFile, write
+from crystalnet.solving.structure_types import FILE, TypeFile
 from crystalnet.solving.templates import Template
+from crystalnet.solving.type_writing import write
 
 SEVEN = {  # a crystal of each family, and two whose origin the group leaves open
     "perovskite": Structure.from_spacegroup(
