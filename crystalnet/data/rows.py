@@ -34,6 +34,13 @@ def csv_records(path: Path) -> Iterator[Record]:
 
     Raises:
         CrystalNetError: no such table; a row that is none is refused when it is read.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "two.csv"
+    ...     _ = path.write_text("material_id,cif\\nmp-1,data_\\nmp-2,data_\\n")
+    ...     [record.name for record in csv_records(path)]
+    ['two.csv, mp-1', 'two.csv, mp-2']
     """
     csv.field_size_limit(MOST)
     reader = csv.reader(lines_of(path), strict=True)

@@ -25,9 +25,10 @@ import numpy as np
 from pymatgen.core import Structure
 
 from crystalnet.data.checks import MAX_ATOMS, dense_as_a_crystal
+from crystalnet.data.chgcar import chgcar_grid, chgcar_head
 from crystalnet.data.cif import MOST, cif_structure
 from crystalnet.data.crystals import Crystal, crystal_from_structure
-from crystalnet.data.densities import chgcar_grid, chgcar_head, read_cmed
+from crystalnet.data.densities import read_cmed
 from crystalnet.data.text_files import lines_of
 from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.atoms import Atoms

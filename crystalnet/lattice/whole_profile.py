@@ -14,18 +14,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from crystalnet.patterns.observed import by_height
+from crystalnet.lattice.curves import MOST_STRAINS, Batch, Comparison, Lines, tensor
 from crystalnet.patterns.profile import Profile
 
-MOST_STRAINS = 6
 HIGHEST = 0.2  # degrees that the sample's height may shift peaks by, our choice: more is rare
-REACH = 3.5  # standard deviations over which a peak is drawn
 SPAN = -0.05, 0.065  # relative, of lengths about those of the usual volume: 19 of 20 training crystals
 SHEAR = 0.012  # relative, of shapes about the structure's, our choice; starts have a tenth to thrice of it
 STARTS = 40, 160  # of a structure, at least and at most, our choice; the fewer structures the more
@@ -56,43 +53,6 @@ STAGES = (  # our choice, see tests/benchmarks/whole_profile.py
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Lines:
-    """Reflections of one structure, the strongest first.
-
-    Attributes:
-        squares: (H,) s^2, 1/Å^2.
-        slopes: (H, P + 1) derivatives of the squares by each strain of the reciprocal metric and, last, by
-            the degrees that the sample's height shifts peaks.
-        intensity: (H,) multiplicity |F|^2.
-        strains: (P, 3, 3) symmetric tensors that the symmetry allows, of norm 1, orthogonal.
-    """
-
-    squares: np.ndarray
-    slopes: np.ndarray
-    intensity: np.ndarray
-    strains: np.ndarray
-
-    @classmethod
-    def of(
-        cls, vectors: np.ndarray, intensity: np.ndarray, strains: np.ndarray, most: int, profile: Profile
-    ) -> Lines:
-        """Of reciprocal vectors (H, 3), 1/Å Cartesian, and a basis of strains (P, 3, 3)."""
-        order = np.argsort(-intensity, kind="stable")[:most]
-        vectors, intensity = vectors[order], intensity[order]
-        basis = np.linalg.qr(strains.reshape(len(strains), 9).T)[0].T.reshape(-1, 3, 3)
-        squares = (vectors**2).sum(1) / 4
-        s = np.sqrt(squares)
-        height = 2 * s * by_height(s, profile.wavelength) * profile.is_shifted
-        slopes = np.column_stack([np.einsum("hi,pij,hj->hp", vectors, basis, vectors) / 4, height])
-        return cls(squares, slopes, intensity / max(intensity.max(initial=0), 1e-30), basis)
-
-    def strained(self, lattice: np.ndarray, u: np.ndarray) -> np.ndarray:
-        """Rows (3, 3) of the lattice after a strain (P,) of its reciprocal metric."""
-        squares, axes = np.linalg.eigh(np.eye(3) + np.tensordot(u, self.strains, 1))
-        return lattice @ (axes / np.sqrt(squares)) @ axes.T
-
-
 class Fit(NamedTuple):
     """The best strain (P,) of a structure, the degrees that the sample's height shifts peaks, and the length
     between both curves, each of length 1."""
@@ -100,79 +60,6 @@ class Fit(NamedTuple):
     strain: np.ndarray
     height: float
     distance: float
-
-
-class Comparison:
-    """The measured curve at one width, and how near calculated ones are to it.
-
-    Args:
-        width: standard deviation that a line is given beside the profile's own, 1/Å.
-        fine: points a standard deviation.
-
-    >>> Comparison(Profile(0.1, np.ones(1000), np.zeros(1000), 0.003, 1.54), 0.004).step
-    0.0025
-    """
-
-    def __init__(self, profile: Profile, width: float, fine: float = 2.0):
-        whole = math.hypot(width, profile.width)
-        self.step, self.low = whole / fine, profile.low
-        self.n = max(int((profile.high - profile.low) / self.step) + 1, 3)
-        y, floor = profile.curve(whole, profile.low + self.step * np.arange(self.n))
-        bent = np.sqrt(np.maximum(y, -0.9 * floor) + floor) - np.sqrt(floor)
-        self.measured = _tensor(bent / max(np.linalg.norm(bent), 1e-30))
-        self.floor = _tensor(floor)
-        self.pad = math.ceil(REACH * fine)
-        # sharing a line out between two points widens it by a sixth of a squared step, on average
-        reach = torch.arange(-self.pad, self.pad + 1) * self.step
-        kernel = torch.exp(-0.5 * reach**2 / (whole**2 - self.step**2 / 6))
-        self.kernel = (kernel / kernel.sum())[None, None]
-
-    def _smoothed(self, curves: torch.Tensor) -> torch.Tensor:
-        return torch.nn.functional.conv1d(curves[:, None], self.kernel, padding=self.pad)[:, 0]
-
-    def __call__(self, lines: _Batch, u: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Cosines (T, S) of structures strained by u (T, S, 7), and their gradients (T, S, 7)."""
-        shape = (*u.shape[:2], lines.squares.shape[1])
-        s = (lines.squares[:, None] + u @ lines.slopes.mT).clamp_min(1e-6).sqrt()
-        outside = self.pad + 0.5
-        place = ((s - self.low) / self.step).clamp(-outside, self.n + outside) + self.pad + 1
-        before = place.floor()
-        intensity = lines.intensity[:, None].expand(shape)
-        after = (intensity * (place - before)).flatten(0, 1)
-        before = before.long().flatten(0, 1)
-        curves = torch.zeros(len(before), self.n + 2 * self.pad + 3)
-        curves.scatter_add_(1, before, intensity.flatten(0, 1) - after).scatter_add_(1, before + 1, after)
-        inside = slice(self.pad + 1, self.pad + 1 + self.n)
-        curves = self._smoothed(curves)[:, inside]
-        scale = 1 / curves.sum(1, keepdim=True).clamp_min(1e-9)
-        root = (scale * curves + self.floor).sqrt()
-        bent = root - self.floor.sqrt()
-        norm = bent.norm(dim=1, keepdim=True).clamp_min(1e-12)
-        cosine = (bent @ self.measured)[:, None] / norm
-        by_curve = (self.measured - cosine * bent / norm) / norm * scale / (2 * root)
-        by_curve = self._smoothed(torch.nn.functional.pad(by_curve, (self.pad + 1, self.pad + 2)))
-        by_s = (by_curve.gather(1, before + 1) - by_curve.gather(1, before)).view(shape) / self.step
-        return cosine.view(shape[:2]), (by_s * intensity / (2 * s)) @ lines.slopes
-
-
-class _Batch(NamedTuple):
-    """Reflections of T structures, padded: (T, H), (T, H, 7), (T, H); the height's slope is the last."""
-
-    squares: torch.Tensor
-    slopes: torch.Tensor
-    intensity: torch.Tensor
-
-    @classmethod
-    def of(cls, structures: Sequence[Lines], most: int) -> _Batch:
-        n = min(max(len(one.squares) for one in structures), most)
-        size = (len(structures), n)
-        batch = np.ones(size), np.zeros((*size, MOST_STRAINS + 1)), np.zeros(size)
-        for row, one in enumerate(structures):
-            here = slice(0, min(n, len(one.squares)))
-            batch[0][row, here], batch[2][row, here] = one.squares[here], one.intensity[here]
-            batch[1][row, here, : len(one.strains)] = one.slopes[here, :-1]
-            batch[1][row, here, -1] = one.slopes[here, -1]
-        return cls(*map(_tensor, batch))
 
 
 def fitted(
@@ -191,13 +78,13 @@ def fitted(
     """
     rng = np.random.default_rng(seed)
     n = int(np.clip(MOST_STARTS // max(len(structures), 1), *STARTS))
-    going = {place: _tensor(_starts(one, rng, n)) for place, one in enumerate(structures) if len(one.squares)}
+    going = {place: tensor(_starts(one, rng, n)) for place, one in enumerate(structures) if len(one.squares)}
     found: dict[int, Fit] = {}
     for stage in stages:
         comparison = Comparison(profile, stage.width)
         cosines: dict[int, torch.Tensor] = {}
         for part in _parts(structures, going, stage.lines):
-            lines = _Batch.of([structures[place] for place in part], stage.lines)
+            lines = Batch.of([structures[place] for place in part], stage.lines)
             u = _uphill(comparison, lines, torch.stack([going[place] for place in part]), stage)
             value, order = comparison(lines, u)[0].topk(min(stage.starts, u.shape[1]), dim=1)
             u = u.gather(1, order[..., None].expand(-1, -1, MOST_STRAINS + 1))
@@ -223,7 +110,7 @@ def _starts(structure: Lines, rng: np.random.Generator, n: int) -> np.ndarray:
     return u
 
 
-def _uphill(comparison: Comparison, lines: _Batch, u: torch.Tensor, stage: Stage) -> torch.Tensor:
+def _uphill(comparison: Comparison, lines: Batch, u: torch.Tensor, stage: Stage) -> torch.Tensor:
     """The strains (T, S, 7) after Adam's steps."""
     first, second = torch.zeros_like(u), torch.zeros_like(u)
     for step in range(1, stage.steps + 1):
@@ -247,7 +134,3 @@ def _parts(structures: Sequence[Lines], going: dict[int, torch.Tensor], most: in
         parts[-1].append(place)
         size += own
     return parts
-
-
-def _tensor(values: np.ndarray) -> torch.Tensor:
-    return torch.tensor(values, dtype=torch.float32)

@@ -5,6 +5,13 @@
 49
 >>> layers(small, (torch.zeros(2, 4),))["kind"].tolist()
 ['Linear', 'ReLU', 'Linear']
+>>> from crystalnet.model.crystalnet import CrystalNet
+>>> network = CrystalNet(width=8, n_frequencies=2, hidden=8)
+>>> inputs = torch.rand(2, 1024), torch.rand(2, 118), torch.rand(2, 3, 3), torch.zeros(2, network.n_latent)
+>>> sum("fusion" in note.text for note in architecture(network, inputs).layout.annotations)
+1
+>>> len(system_overview(network).layout.shapes)  # a box each
+12
 """
 
 from __future__ import annotations

@@ -8,6 +8,27 @@ Rows are DataFrames as `solvings.Solvings.challenge` gives them, with columns sy
 [1, 0]
 >>> auc([0.9, 0.8, 0.1], [True, False, False])
 1.0
+
+Those that the book keeps:
+
+>>> from crystalnet.runs.challenge_rows import read_challenges
+>>> from crystalnet.solving.ranking import WEIGHTS
+>>> kept, manifest = read_challenges()
+>>> judged = with_confidence(kept[kept["split"] == "test"], WEIGHTS)
+>>> exact = challenge_table(judged).loc["exact"]
+>>> bool(exact["top 1"] > 0.95), bool(exact["AUC"] > 0.9)
+(True, True)
+>>> answers = judged[judged["outcome"] == "answer"]
+>>> features_of(answers).shape == (len(answers), 8)
+True
+>>> len(missed(judged)) == ((judged["challenge"] == "exact") & (judged["top_1"] == 0)).sum()
+np.True_
+>>> int(impostor_table(judged)["confident"].sum()) == len(fooled(judged))
+True
+>>> calibrated(kept[kept["split"] == "val"]).shape
+(8,)
+>>> "templates" in made_by(manifest)[0]
+True
 """
 
 from __future__ import annotations

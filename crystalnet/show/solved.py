@@ -1,4 +1,16 @@
-"""What solving gives, in figures: calculated beside measured patterns, and what a probability promises."""
+"""What solving gives, in figures: calculated beside measured patterns, and what a probability promises.
+
+>>> from pymatgen.core import Lattice, Structure
+>>> from crystalnet.patterns.peaks import fit_peaks
+>>> from crystalnet.patterns.simulation import simulated
+>>> salt = Structure.from_spacegroup(225, Lattice.cubic(5.64), ["Na", "Cl"], [[0] * 3, [0.5] * 3])
+>>> fit = fit_peaks(simulated(salt, "CuKa1", (20, 60)))
+>>> [trace.name for trace in fit_curves(fit).data]
+['measured', 'fitted', 'background', 'left over']
+>>> answers = pd.DataFrame({"confidence": [0.1, 0.2, 0.8, 0.9], "top_1": [0, 0, 1, 1]})
+>>> reliability_curve(answers, n_bins=2).data[1].y
+(0.0, 1.0)
+"""
 
 from __future__ import annotations
 
@@ -37,7 +49,19 @@ def fit_curves(fit: PeakFit, title: str = "") -> go.Figure:
 def amplitude_curves(
     candidate: Candidate, frames: Frames, title: str = "", highest: float = WIDE
 ) -> go.Figure:
-    """The measured square-root profile, that of a candidate, and their difference below."""
+    """The measured square-root profile, that of a candidate, and their difference below.
+
+    >>> from crystalnet.patterns.observed import Observed
+    >>> from crystalnet.physics.atoms import Atoms
+    >>> from crystalnet.solving.refinement import Trial
+    >>> from crystalnet.solving.templates import Template
+    >>> salt = Atoms(2.82 * (1 - np.eye(3)), np.array([[0] * 3, [0.5] * 3]), np.array(["Na", "Cl"]))
+    >>> template, frames = Template.of(salt), Frames(Observed.of_structure(salt))
+    >>> trial = Trial(template, template.lattice, ("Na", "Cl"), template.frac_coords)
+    >>> drawn = amplitude_curves(Candidate.of(trial, "analogue of MgO", frames), frames)
+    >>> bool(np.ptp(drawn.data[2].y) < 0.05 * np.ptp(drawn.data[0].y))  # it is the crystal itself
+    True
+    """
     trial = candidate.trial
     frame = frames(trial.template, trial.lattice, WIDE)
     waves = frame.waves(trial.frac_coords)

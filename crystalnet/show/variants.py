@@ -1,6 +1,12 @@
 """What each choice of a run is worth: its variants beside the baseline of the ablations, crystal by crystal.
 
 Read are records (see `runs.records`) that have levels and variants.
+
+>>> table = pd.DataFrame({"variant": ["plain", "wide"], "material_id": ["mp-1", "mp-2"], "row": [0, 0]})
+>>> by_material(of(table, "wide"))["row"].tolist()
+['mp-2']
+>>> cores({"environment": {"hardware": "4 cores of AMD EPYC"}, "training": {"networks_at_once": 2}})
+2
 """
 
 from __future__ import annotations

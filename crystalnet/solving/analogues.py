@@ -68,6 +68,19 @@ def analogues(
         seconds: after half of it no more types are screened, after all of it nothing more is refined.
         seed: of templates drawn and of shakes.
         fit_lattice: the cells are measured, so that they and the thermal motion are fitted too.
+
+    >>> from crystalnet.data.crystals import crystal_from_structure
+    >>> from crystalnet.lattice.lattice import find_cells
+    >>> from crystalnet.patterns.observed import Observed
+    >>> from crystalnet.physics.atoms import Atoms
+    >>> places = np.array([[0, 0, 0], [0.5, 0.5, 0.5]])
+    >>> salt, other = (Atoms(a / 2 * (1 - np.eye(3)), places, np.array(pair))
+    ...     for a, pair in ((5.64, ["Na", "Cl"]), (4.21, ["Mg", "O"])))
+    >>> observed = Observed.of_structure(salt)
+    >>> known = Catalogue([crystal_from_structure(other, "magnesia")])
+    >>> found = analogues(Frames(observed), Knowledge.of("NaCl"), find_cells(observed), known)
+    >>> found[0].trial.symbols, found[0].distance < GOOD
+    (('Na', 'Cl'), True)
     """
     deadline = time.perf_counter() + seconds
     rng = np.random.default_rng(seed)

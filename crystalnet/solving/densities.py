@@ -85,13 +85,26 @@ def from_density(
 
 
 def primitive(cell: Cell, centring: str) -> np.ndarray:
-    """The primitive cell (3, 3) rows, Å, in the description of `data.canonical`."""
+    """The primitive cell (3, 3) rows, Å, in the description of `data.canonical`.
+
+    >>> from crystalnet.lattice.lattice import find_cells
+    >>> iron = Atoms(2.87 * np.eye(3), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Fe", "Fe"]))
+    >>> cell = find_cells(Observed.of_structure(iron))[0]
+    >>> float(np.linalg.det(primitive(cell, "I")).round(1)), round(cell.a**3 / 2, 1)
+    (11.8, 11.8)
+    """
     linear = np.round(moyopy.HallSymbolEntry(HALL_NUMBERS[centring]).centering.linear)
     return np.linalg.solve(linear.T, cell.lattice)
 
 
 def inputs_of(observed: Observed, knowledge: Knowledge) -> tuple[np.ndarray, np.ndarray]:
-    """What a network reads: the profile (768,) of the peaks and the composition (118,)."""
+    """What a network reads: the profile (768,) of the peaks and the composition (118,).
+
+    >>> iron = Atoms(2.87 * np.eye(3), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.array(["Fe", "Fe"]))
+    >>> profile, composition = inputs_of(Observed.of_structure(iron), Knowledge.of("Fe"))
+    >>> profile.shape, np.flatnonzero(composition).tolist()  # iron is the 26th element
+    ((768,), [25])
+    """
     return log_profile(observed.peaks), composition_vector(Composition(knowledge.formula))
 
 

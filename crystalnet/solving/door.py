@@ -34,6 +34,11 @@ def pattern_of(
 
     Raises:
         CrystalNetError: no pattern, no peaks in it, or no wavelength.
+
+    >>> silver = Peaks(np.array([38.2, 44.4]), np.array([100.0, 45.0]), np.array([2.354, 2.039]))
+    >>> name, observed, fit = pattern_of(silver, "CuKa1")
+    >>> name, float((1 / (2 * observed.s[0])).round(3)), fit  # d of 111 of silver
+    ('peaks', 2.354, None)
     """
     wavelength = wavelength_of(wavelength)
     if isinstance(said, Observed):

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from crystalnet.data.crystals import crystal_system_of
+from crystalnet.lattice.curves import Lines
 from crystalnet.lattice.volumes import usual_volume
-from crystalnet.lattice.whole_profile import Fit, Lines, fitted
+from crystalnet.lattice.whole_profile import Fit, fitted
 from crystalnet.patterns.profile import Profile
 from crystalnet.physics.tables import form_factor
 from crystalnet.solving.candidates import Candidate, priced
@@ -81,7 +82,18 @@ def from_profile(
 
 
 def lines_of(trial: Trial, profile: Profile) -> Lines:
-    """The reflections of a structure that a profile may show."""
+    """The reflections of a structure that a profile may show.
+
+    >>> from crystalnet.patterns.peaks import fit_peaks
+    >>> from crystalnet.patterns.simulation import simulated
+    >>> from crystalnet.solving.ranking import structure_of
+    >>> from crystalnet.solving.sources import embedded
+    >>> trial = usual(filled(Knowledge.of("MgAl2O4"), embedded(), "cubic")[0])
+    >>> profile = Profile.of(fit_peaks(simulated(structure_of(trial.atoms), "CuKa1", (10, 60))))
+    >>> lines = lines_of(trial, profile)
+    >>> (0.5 / np.sqrt(lines.squares.min())).round(1)  # Å, of 111
+    np.float64(4.8)
+    """
     lattice = np.ascontiguousarray(trial.lattice)
     hkl, multiplicity = reflections(
         *trial.template.reflection_group, lattice.tobytes(), BEYOND * profile.high
@@ -112,7 +124,13 @@ def filled(knowledge: Knowledge, catalogue: Catalogue, system: str | None) -> li
 
 
 def without_hydrogen(knowledge: Knowledge, catalogue: Catalogue, family: str | None) -> Iterator[Filled]:
-    """Templates of what the formula is without hydrogen: that has no place in them."""
+    """Templates of what the formula is without hydrogen: that has no place in them.
+
+    >>> from crystalnet.solving.sources import embedded
+    >>> portlandite = without_hydrogen(Knowledge.of("Ca(OH)2"), embedded(), "cubic")
+    >>> {one.n_absent // one.symbols.count("Ca") for one in portlandite}
+    {2}
+    """
     if (bare := knowledge.bare) is None:
         return
     formula = knowledge.formula
@@ -144,7 +162,13 @@ def _unlike(one: Filled) -> float:
 
 
 def usual(filled: Filled) -> Trial:
-    """In a cell of the template's shape; its volume is changed as that of the elements usually is."""
+    """In a cell of the template's shape; its volume is changed as that of the elements usually is.
+
+    >>> from crystalnet.solving.sources import embedded
+    >>> spinel = filled(Knowledge.of("MgAl2O4"), embedded(), "cubic")[0]
+    >>> spinel.template.name, usual(spinel).lattice[0, 0].round(1)  # Å; 8.1 was measured
+    ('spinel type', np.float64(8.4))
+    """
     template = filled.template
     scale = (usual_volume(Counter(filled.symbols)) / usual_volume(typical(template))) ** (1 / 3)
     return Trial(template, scale * template.lattice, filled.symbols, template.frac_coords)

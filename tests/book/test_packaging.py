@@ -65,10 +65,14 @@ def test_functions_take_few_arguments_by_position(source: Path):
             assert len([name for name in names if name not in ("self", "cls")]) <= 5, ast.unparse(node)
 
 
-@pytest.mark.parametrize("source", sorted((ROOT / "crystalnet" / "runs").glob("*.py")), ids=lambda p: p.name)
-def test_runs_are_short_and_call_by_name_nothing(source: Path):
-    """No method of `self` is chosen by a string."""
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_can_be_read_in_one_sitting(source: Path):
     assert len(source.read_text().splitlines()) <= 250
+
+
+@pytest.mark.parametrize("source", sorted((ROOT / "crystalnet" / "runs").glob("*.py")), ids=lambda p: p.name)
+def test_runs_call_by_name_nothing(source: Path):
+    """No method of `self` is chosen by a string."""
     for node in ast.walk(ast.parse(source.read_text())):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "getattr":
             assert ast.unparse(node.args[0]) != "self", ast.unparse(node)

@@ -14,8 +14,9 @@ from pymatgen.io.cif import CifWriter
 from pymatgen.io.vasp.inputs import Poscar
 from refusals import outcome, tried
 
+from crystalnet.data.chgcar import read_chgcar
 from crystalnet.data.crystals import Crystal
-from crystalnet.data.densities import read_chgcar, read_cmed, write_cmed
+from crystalnet.data.densities import read_cmed, write_cmed
 from crystalnet.data.tables import read_crystals
 from crystalnet.errors import Code, CrystalNetError
 from crystalnet.physics.atoms import Atoms

@@ -15,8 +15,8 @@ from some_crystals import CRYSTALS, SPLITS, N, crystal
 
 from crystalnet.data import building, layout
 from crystalnet.data.building import build_store
+from crystalnet.data.chgcar import chgcar_cmed
 from crystalnet.data.crystals import Crystal
-from crystalnet.data.densities import chgcar_cmed
 from crystalnet.data.store import Store
 from crystalnet.errors import CrystalNetError
 from crystalnet.physics.density import promolecule_cmed

@@ -8,15 +8,9 @@ import pytest
 from pymatgen.core import Lattice, Structure
 from pymatgen.io.vasp import Chgcar, Poscar
 
+from crystalnet.data.chgcar import chgcar_cmed, read_chgcar
 from crystalnet.data.crystals import Crystal
-from crystalnet.data.densities import (
-    chgcar_cmed,
-    cmed_from_file,
-    density_files,
-    read_chgcar,
-    read_cmed,
-    write_cmed,
-)
+from crystalnet.data.densities import cmed_from_file, density_files, read_cmed, write_cmed
 from crystalnet.errors import CrystalNetError
 from crystalnet.physics.atoms import Atoms
 from crystalnet.physics.density import n_electrons

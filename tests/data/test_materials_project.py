@@ -23,7 +23,8 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.io.vasp import Chgcar, Poscar
 
 from crystalnet.data import download
-from crystalnet.data.densities import chgcar_cmed, read_chgcar, read_cmed
+from crystalnet.data.chgcar import chgcar_cmed, read_chgcar
+from crystalnet.data.densities import read_cmed
 from crystalnet.data.download import FailureLog, PassingError, UnreachableError, in_parallel, patiently
 from crystalnet.data.materials_project import densities, fetch, queries
 from crystalnet.errors import CrystalNetError

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from crystalnet.data.chgcar import chgcar_cmed, read_chgcar
 from crystalnet.data.crystals import CRYSTAL_SYSTEMS, symmetry_of
-from crystalnet.data.densities import chgcar_cmed, read_chgcar, read_cmed
+from crystalnet.data.densities import read_cmed
 from crystalnet.data.reference import FOLDER
 from crystalnet.data.reference.gpaw_density import other_shells, pseudized, smooth_part, transform
 from crystalnet.data.reference.make_densities import SETTINGS, reference_crystals

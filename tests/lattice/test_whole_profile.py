@@ -5,7 +5,8 @@ import pytest
 import torch
 from pymatgen.core import Lattice, Structure
 
-from crystalnet.lattice.whole_profile import FEWEST, Comparison, Lines, _Batch, fitted
+from crystalnet.lattice.curves import Batch, Comparison, Lines
+from crystalnet.lattice.whole_profile import FEWEST, fitted
 from crystalnet.patterns.observed import Observed
 from crystalnet.patterns.profile import Profile
 from crystalnet.physics.atoms import Atoms
@@ -53,7 +54,7 @@ def test_a_strained_cell_is_found_again(name):
 def test_gradients_are_those_of_the_cosine():
     trial = trial_of(CRYSTALS["monoclinic"])
     profile = Profile.of_peaks(Observed.of_structure(trial.atoms, 1.5406, (10, 90)))
-    batch, comparison = _Batch.of([lines_of(trial, profile)], 200), Comparison(profile, 0.005)
+    batch, comparison = Batch.of([lines_of(trial, profile)], 200), Comparison(profile, 0.005)
     u = torch.full((1, 1, 7), 0.004)
     gradient = comparison(batch, u)[1][0, 0]
     for axis in range(4):

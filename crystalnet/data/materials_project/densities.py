@@ -15,8 +15,9 @@ from typing import NamedTuple
 from pymatgen.core import Structure
 from tqdm import tqdm
 
+from crystalnet.data.chgcar import chgcar_cmed
 from crystalnet.data.crystals import Crystal, crystal_from_structure
-from crystalnet.data.densities import chgcar_cmed, read_cmed, write_cmed
+from crystalnet.data.densities import read_cmed, write_cmed
 from crystalnet.data.download import StopError, in_parallel, write_whole
 from crystalnet.data.materials_project.queries import IDS_AT_ONCE, MaterialsProject
 from crystalnet.errors import Code, CrystalNetError

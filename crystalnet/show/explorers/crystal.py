@@ -40,6 +40,13 @@ class CrystalExplorer(Explorer):
 
     Raises:
         CrystalNetError: no crystals to choose from.
+
+    >>> from crystalnet.data.crystals import crystal_from_structure
+    >>> salt = Atoms(2.82 * (1 - np.eye(3)), np.array([[0] * 3, [0.5] * 3]), np.array(["Na", "Cl"]))
+    >>> explorer = CrystalExplorer([crystal_from_structure(salt, "salt")])
+    >>> explorer.element, explorer.by = "Na", "K"
+    >>> explorer.formula, float(explorer.two_theta[0].round(1))  # 111 with Mo K-alpha
+    ('KCl', 12.5)
     """
 
     crystal = Dial("material_id of the crystal that is altered.")

@@ -52,6 +52,20 @@ class Explorer(VBox):
     Args:
         controls: by the names of their dials; one that decides what others offer comes before them.
         below: what follows the figures.
+
+    >>> from ipywidgets import IntSlider
+    >>> class Squared(Explorer):
+    ...     number = Dial("What is squared.")
+    ...     def _compute(self):
+    ...         self.square = self.number**2
+    ...     def _figures(self):
+    ...         return {}
+    ...     def _words(self):
+    ...         return f"{self.square}"
+    >>> squared = Squared({"number": IntSlider(3, 0, 9)})
+    >>> squared.number = 4
+    >>> squared.square, squared.state["number"]
+    (16, 4)
     """
 
     def __init__(self, controls: dict[str, DOMWidget], below: tuple[DOMWidget, ...] = ()):

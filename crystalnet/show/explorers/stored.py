@@ -1,4 +1,13 @@
-"""Crystals of a data set to choose from, on a grid coarse enough to redraw; and what is said of answers."""
+"""Crystals of a data set to choose from, on a grid coarse enough to redraw; and what is said of answers.
+
+>>> display_stride(50), levels(np.arange(100.0), 10).round(2).tolist()
+(2, [89.1, 97.02])
+>>> expectation(0.95), expectation(0.3), expectation(None)
+('expected SSIM 0.95', 'no confident answer, expected SSIM 0.30', '')
+>>> from crystalnet.data.prototypes import library_crystals
+>>> named(next(one for one in library_crystals() if one.formula == "NaCl"))
+'NaCl, space group 225 (...)'
+"""
 
 from __future__ import annotations
 
