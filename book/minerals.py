@@ -1,15 +1,15 @@
-"""Solve a folder of measured minerals: `python book/minerals.py FOLDER`.
+"""Solve a folder of measured minerals: `python book/minerals.py FOLDER --out my.csv`.
 
-    FOLDER: <name>.xy and <name>.cif of each, index.json --> book/minerals.csv, and .json with what made it
+    FOLDER: <name>.xy and <name>.cif of each, perhaps index.json --> my.csv, and my.json with what made it
 
-index.json is a list of name, formula, system, n_atoms and formula_in_shared_structures, the last whether the
-formula occurs among the crystals that types are fitted to. The patterns that are kept here are RRUFF's
-(Lafuente, Downs, Yang & Stone 2015), Cu K-alpha; each is solved from its file and formula alone. A run that
-is broken off goes on where it was.
+Names end in the space group, as in NaCl_225. index.json is a list of name, formula, system, n_atoms and
+formula_in_shared_structures, the last whether the formula occurs among the crystals that types are fitted to;
+without it the CIFs say all this. The patterns behind book/minerals.csv are RRUFF's (Lafuente, Downs, Yang &
+Stone 2015), Cu K-alpha; each is solved from its file and formula alone. A run that is broken off goes on
+where it was.
 """
 
 import argparse
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -17,6 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from crystalnet.errors import CrystalNetError
+from crystalnet.runs.mineral_folder import about_minerals
 from crystalnet.runs.provenance import write_text
 from crystalnet.runs.series import solve_series
 
@@ -32,34 +33,35 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10, help="a source (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=1, help="processes (default: %(default)s)")
     parser.add_argument("--rows", type=Path, help="where rows are kept till then")
+    parser.add_argument("--out", type=Path, default=OUT, help="the table (default: %(default)s)")
     options = parser.parse_args()
     folder = options.folder.resolve()
-    about = pd.DataFrame(json.loads((folder / "index.json").read_text())).set_index("name")
     rows = options.rows or Path(tempfile.gettempdir()) / "minerals-solved.csv"
-    with tempfile.TemporaryDirectory() as place:
-        table = about[["formula"]].assign(
-            file=[str(folder / f"{name}.xy") for name in about.index],
-            truth=[str(folder / f"{name}.cif") for name in about.index],
-            wavelength="CuKa",
-        )
-        path = Path(place) / "minerals.csv"
-        table.to_csv(path, index=False)
-        try:
+    try:
+        about = about_minerals(folder)
+        with tempfile.TemporaryDirectory() as place:
+            table = about[["formula"]].assign(
+                file=[str(folder / f"{name}.xy") for name in about.index],
+                truth=[str(folder / f"{name}.cif") for name in about.index],
+                wavelength="CuKa",
+            )
+            path = Path(place) / "minerals.csv"
+            table.to_csv(path, index=False)
             solved = solve_series(path, rows, outside=True, workers=options.workers, seconds=options.seconds)
-        except CrystalNetError as error:
-            sys.exit(str(error))
-    keep(solved, about, rows.with_suffix(".json").read_text())
+    except CrystalNetError as error:
+        sys.exit(str(error))
+    keep(solved, about, rows.with_suffix(".json").read_text(), options.out)
 
 
-def keep(solved: pd.DataFrame, about: pd.DataFrame, made_by: str) -> None:
+def keep(solved: pd.DataFrame, about: pd.DataFrame, made_by: str, out: Path) -> None:
     """Rows by name, with what is known of each mineral."""
     solved = solved.assign(name=[Path(file).stem for file in solved["file"]]).set_index("name")
     for judged in ("right", "framework"):
         solved[judged] = solved[judged].eq(True).astype(int)
     table = solved.join(about[ABOUT]).loc[about.index, KEPT]
-    write_text(OUT, table.to_csv(float_format="%.5g"))
-    write_text(OUT.with_suffix(".json"), made_by)
-    print(OUT)
+    write_text(out, table.to_csv(float_format="%.5g"))
+    write_text(out.with_suffix(".json"), made_by)
+    print(out)
 
 
 if __name__ == "__main__":
