@@ -5,7 +5,7 @@
 >>> reason(row | answer).name
 'NO_HYDROGEN'
 >>> reason(row | answer | {"found": "MgBHO3"}).value
-'its space group, another arrangement'
+'another arrangement'
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class Reason(Enum):
     """What came instead of the right answer; the first that holds."""
 
     ERROR = "an error"
-    NO_CANDIDATE = "nothing was proposed"
-    ELEMENTS = "type and cell right, elements open"
-    NO_HYDROGEN = "a type without the hydrogen"
-    ARRANGEMENT = "its space group, another arrangement"
-    SPACE_GROUP = "its crystal system, another space group"
+    NO_CANDIDATE = "nothing proposed"
+    ELEMENTS = "elements open"  # type and cell are right
+    NO_HYDROGEN = "hydrogen left out"
+    ARRANGEMENT = "another arrangement"  # in the right space group
+    SPACE_GROUP = "another space group"  # of the right crystal system
     SYSTEM = "another crystal system"
 
 
@@ -100,7 +100,7 @@ def misses(rows: pd.DataFrame, at_hand: pd.Series) -> pd.DataFrame:
     >>> one = {"right": 0, "code": "NO_CANDIDATE", "name": "KCl_225"}
     >>> found = misses(pd.DataFrame([one, {"right": 1}]), pd.Series([3, 1]))
     >>> found[["name", "instead", "types at hand"]].values.tolist()
-    [['KCl_225', 'nothing was proposed', 3]]
+    [['KCl_225', 'nothing proposed', 3]]
     """
     order = [one.value for one in Reason]
     reasons = [found.value if (found := reason(row)) else None for row in rows.to_dict("records")]
