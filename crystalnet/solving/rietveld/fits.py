@@ -17,7 +17,7 @@ from crystalnet.solving.rietveld.plan import ATOMS, CELL, instrument_of, is_flat
 from crystalnet.solving.rietveld.texture import Lying, lying, shared_out
 
 WORTH = 0.1  # part of what remains of the intensities, our choice: less is no reason to think of texture
-TRIED = 3  # faces, our choice: what remains tells them apart roughly
+TRIED = 2  # faces, our choice: what remains tells them apart roughly
 BETTER = 0.99  # of Rwp, our choice: that one parameter more has to bring
 
 
