@@ -6,9 +6,11 @@ import pytest
 
 from crystalnet.runs.challenge_rows import read_challenges
 from crystalnet.scoring.challenges import is_impostor
+from crystalnet.scoring.misses import types_at_hand
 from crystalnet.show.challenges import with_confidence
 from crystalnet.show.minerals import rates, read_minerals, sureness
 from crystalnet.solving.ranking import CONFIDENT, WEIGHTS
+from crystalnet.solving.structure_types import FILE, TypeFile
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 GIVEN = {  # the first column of README's table of solved crystals
@@ -70,6 +72,9 @@ def test_measured_minerals():
     assert f"{table.loc['formula among the training crystals', 'right']} whose formula occurs" in words
     assert f"{table.loc['formula not among them', 'right']} others), in a median of" in words
     assert f"median of {rows['seconds'].median():.1f} s" in words
+    at_hand = types_at_hand(rows, TypeFile(FILE)) > 0
+    known, unknown = rows.loc[at_hand, "right"], rows.loc[~at_hand, "right"]
+    assert f"{known.sum()} of {len(known)} are right, elsewhere {unknown.sum()} of {len(unknown)}" in words
     sure = sureness(rows)
     assert (
         f"Of {sure['confident']} confident answers {round(sure['right'] * sure['confident'])} are right"
