@@ -4,12 +4,15 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 TORCH := $(shell sed -n 's/.*"\(torch==[^"]*\)".*/\1/p' pyproject.toml)
 
-.PHONY: help book results solved sweep test lint lab clean
+.PHONY: help book pdf results solved sweep test lint lab clean
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 17
 
 book: .venv/installed  ## run the chapters and build the pages (PROFILE=quick names params/quick.yaml)
 	@$(BIN)/python book/build.py --profile $(PROFILE)
+
+pdf: .venv/installed  ## print the built book into one PDF (needs Chromium)
+	@$(BIN)/python book/pdf.py
 
 results: .venv/installed  ## train, evaluate and publish a profile into book/results (WEIGHTS=1: its networks too)
 	@$(BIN)/python book/publish.py --profile $(PROFILE) $(if $(filter 1,$(WEIGHTS)),--weights)
