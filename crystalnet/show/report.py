@@ -24,4 +24,4 @@ def framed(solution: Solution, refined: Refined | None = None, remarks: Sequence
     page = html.page(Facts.of(solution, refined, remarks), solution, refined)
     title = escape(f"Report on {solution.name}")
     style = f"width: 100%; height: {HEIGHT}px; border: 1px solid #8884"
-    return HTML(f'<iframe title="{title}" style="{style}" srcdoc="{escape(page)}"></iframe>')
+    return HTML(f'<div><iframe title="{title}" style="{style}" srcdoc="{escape(page)}"></iframe></div>')
