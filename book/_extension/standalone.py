@@ -53,4 +53,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("build-finished", draw_icon)
     app.connect("html-page-context", choose_files, priority=900)  # after every extension has added its own
     app.add_css_file("book.css")
+    app.add_js_file("access.js", loading_method="defer")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

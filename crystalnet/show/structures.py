@@ -25,7 +25,8 @@ SIZE = 200  # units of a drawing, our choice
 TURN = np.radians(18), np.radians(-24)  # about x, then about y, our choice: no two edges fall together
 STYLE = """<style>
 .structures { display: grid; grid-template-columns: repeat(auto-fill, minmax(160px, 1fr)); gap: 1rem; }
-.structures figure { margin: 0; } .structures figcaption { font-size: .85em; text-align: center; }
+.structures figure { margin: 0; background: none; }
+.structures figcaption { font-size: .85em; text-align: center; color: var(--pst-color-text-base, inherit); }
 .structures svg { width: 100%; height: auto; } .structures line { stroke: #888; }
 </style>"""
 
